@@ -1,0 +1,5 @@
+package channel
+
+import "syscall"
+
+const enonet = syscall.ENONET

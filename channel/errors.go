@@ -1,0 +1,41 @@
+package channel
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Reasons for which the loop closes a Conn of its own accord. ErrIdle and
+// ErrStalled are timeouts: errors.Is finds [os.ErrDeadlineExceeded] in them.
+var (
+	// ErrIdle: no byte moved in either direction for the time that
+	// SetIdleTimeout allows.
+	ErrIdle error = &timeoutError{"channel: idle timeout"}
+	// ErrStalled: the peer took none of the queued output for the time that
+	// SetWriteTimeout allows, or not all of it within 30 s of Close.
+	ErrStalled error = &timeoutError{"channel: write timeout"}
+	// ErrOutputLimit: a Write would have passed the hard limit of SetWater, or
+	// the Conn had the most queued when the loop's MaxBuffered was passed.
+	ErrOutputLimit = errors.New("channel: output limit exceeded")
+)
+
+type timeoutError struct{ text string }
+
+func (e *timeoutError) Error() string        { return e.text }
+func (e *timeoutError) Timeout() bool        { return true }
+func (e *timeoutError) Temporary() bool      { return true }
+func (e *timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+
+var _ net.Error = (*timeoutError)(nil)
+
+// opError is package net's form of an error of a Conn.
+func (c *Conn) opError(op string, err error) error {
+	return &net.OpError{Op: op, Net: c.network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+// sysError is opError for a system call that failed.
+func (c *Conn) sysError(op, call string, e syscall.Errno) error {
+	return c.opError(op, os.NewSyscallError(call, e))
+}

@@ -1,0 +1,453 @@
+package channel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/seed-20e08ac4/asyncore"
+	"github.com/seed-20e08ac4/asyncore/internal/core"
+	"github.com/seed-20e08ac4/asyncore/internal/sys"
+	"github.com/seed-20e08ac4/asyncore/loop"
+)
+
+const (
+	// acceptBudget is how many connections a listener takes in a turn.
+	acceptBudget = 16
+	// acceptPause is how long a listener rests when the process or the system
+	// has no descriptor or memory left; it doubles up to a second.
+	acceptPause    = 100 * time.Millisecond
+	acceptPauseMax = time.Second
+
+	backlogDefault  = 1024
+	maxConnsDefault = 10000
+)
+
+// ListenConfig holds the options of a listener; the zero value of each is its
+// default.
+type ListenConfig struct {
+	// Backlog is how many connections may wait to be accepted; the kernel has
+	// a limit of its own (net.core.somaxconn). 0: 1,024.
+	Backlog int
+
+	// MaxConns is how many accepted Conns may be open at once; further ones
+	// wait in the backlog. 0: 10,000; negative: no limit.
+	MaxConns int
+
+	// ReusePort lets several sockets listen on one TCP address (SO_REUSEPORT).
+	ReusePort bool
+
+	// V6Only makes a listener on an IPv6 address refuse IPv4. By default one
+	// on the unspecified address serves both.
+	V6Only bool
+
+	// Mode is the permission of a Unix socket's path, set before anybody can
+	// connect. 0: 0600.
+	Mode fs.FileMode
+
+	// Nagle and KeepAlive are a Dialer's, for the accepted Conns.
+	Nagle     bool
+	KeepAlive time.Duration
+
+	// Control is called before the socket is bound, as in net.ListenConfig.
+	Control func(network, address string, c syscall.RawConn) error
+
+	// Closed is called once, when the listener is closed: with nil by Close,
+	// with the reason when the loop closes or the socket fails.
+	Closed func(ln *Listener, err error)
+}
+
+// Listener accepts connections and makes each a Conn (a dispatcher with
+// handle_accepted). Its methods belong to the loop's goroutine.
+type Listener struct {
+	*hub
+	cfg     ListenConfig
+	accept  func(*Conn) *Handler
+	network string
+	local   sys.Addr
+	token   uint64
+	fd      int
+	made    sys.Stat // of the Unix socket's path, as bound
+
+	open    int // Conns
+	full    bool
+	starved bool // rests until a timer or a closed descriptor
+	pause   time.Duration
+	timer   core.Timer
+	closed  bool
+	reason  error
+}
+
+// Listen opens a socket and calls accept for each connection, in the order of
+// their arrival. accept returns the Conn's Handler; it may already write,
+// close, pause and set timeouts. A nil Handler refuses: the connection is
+// closed and nothing else is called. A panic in accept closes the connection
+// and spares the listener.
+//
+// The networks are "tcp", "tcp4", "tcp6" and "unix". A host is a numeric
+// address, "localhost" (127.0.0.1, or ::1 for tcp6), or empty for all
+// addresses; a port of 0 is chosen by the kernel. A Unix address is a path,
+// removed again by Close, or "@name" in Linux's abstract namespace. A path
+// that a dead server has left behind is taken over if it is a socket of the
+// same user that refuses connections, and nothing else is ever removed.
+//
+// A shortage of descriptors or memory pauses the listener for 100 ms to 1 s,
+// or until this loop closes a descriptor; it is logged once. Nothing that goes
+// wrong with one connection closes the listener.
+//
+// Listen uses a ListenConfig's zero value.
+func Listen(l *loop.Loop, network, address string, accept func(*Conn) *Handler) (*Listener, error) {
+	return (&ListenConfig{}).Listen(l, network, address, accept)
+}
+
+// Listen is the function Listen with the options of lc.
+func (lc *ListenConfig) Listen(l *loop.Loop, network, address string, accept func(*Conn) *Handler) (*Listener, error) {
+	hb := hubOf(l)
+	hb.e.Check()
+	fail := func(err error) (*Listener, error) {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: textAddr{network, address}, Err: err}
+	}
+	if accept == nil {
+		return fail(errors.New("channel: accept function is nil"))
+	}
+	if hb.e.IsClosed() {
+		return fail(loop.ErrClosed)
+	}
+	addrs, err := parseAddr(network, address, true)
+	if err != nil {
+		return fail(err)
+	}
+	ln := &Listener{hub: hb, cfg: *lc, accept: accept, network: network, fd: -1}
+	for i, a := range addrs {
+		err = ln.bind(a, address)
+		if err == nil {
+			break
+		}
+		ln.discard()
+		// An IPv4-only system has no dual-stack socket to offer.
+		if i == 0 && len(addrs) > 1 && !errors.Is(err, syscall.EAFNOSUPPORT) && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			break
+		}
+	}
+	if err != nil {
+		return fail(err)
+	}
+	ln.token = ln.e.Register((*acceptor)(ln), ln.fd)
+	ln.e.Want(ln.token, asyncore.Readable)
+	if err := ln.e.Apply(ln.token); err != nil {
+		ln.e.Unregister(ln.token)
+		ln.discard()
+		return fail(err)
+	}
+	return ln, nil
+}
+
+// bind makes the socket and has it listen.
+func (ln *Listener) bind(a sys.Addr, address string) error {
+	s := ln.e.Sys
+	fd, errno := s.Socket(a.Family)
+	if errno != 0 {
+		return os.NewSyscallError("socket", errno)
+	}
+	ln.fd = fd
+	if err := ln.options(a); err != nil {
+		return err
+	}
+	if err := control(ln.cfg.Control, ln.network, address, fd); err != nil {
+		return err
+	}
+	errno = s.Bind(fd, a)
+	if errno == syscall.EADDRINUSE && a.Family == sys.Unix && removeStale(s, a) {
+		errno = s.Bind(fd, a)
+	}
+	if errno != 0 {
+		return os.NewSyscallError("bind", errno)
+	}
+	if isPath(a) {
+		// Permission before listening: in between, a connect is refused.
+		ln.made, _ = s.Lstat(a.Path)
+		mode := ln.cfg.Mode.Perm()
+		if mode == 0 {
+			mode = 0o600
+		}
+		if errno := s.Chmod(a.Path, uint32(mode)); errno != 0 {
+			return os.NewSyscallError("chmod", errno)
+		}
+	}
+	backlog := ln.cfg.Backlog
+	if backlog <= 0 {
+		backlog = backlogDefault
+	}
+	if errno := s.Listen(fd, backlog); errno != 0 {
+		return os.NewSyscallError("listen", errno)
+	}
+	ln.local, _ = s.LocalAddr(fd)
+	return nil
+}
+
+func (ln *Listener) options(a sys.Addr) error {
+	if a.Family == sys.Unix {
+		return nil
+	}
+	set := func(o sys.Option, on bool) error {
+		value := 0
+		if on {
+			value = 1
+		}
+		return os.NewSyscallError("setsockopt", errnoOrNil(ln.e.Sys.SetOption(ln.fd, o, value)))
+	}
+	if err := set(sys.ReuseAddr, true); err != nil {
+		return err
+	}
+	if ln.cfg.ReusePort {
+		if err := set(sys.ReusePort, true); err != nil {
+			return err
+		}
+	}
+	if a.Family == sys.Inet6 {
+		both := a.Inet.Addr().IsUnspecified() && ln.network == "tcp" && !ln.cfg.V6Only
+		if err := set(sys.V6Only, !both); err != nil {
+			return err
+		}
+	}
+	if sys.Inherits {
+		ln.tcp().set(ln.e.Sys, ln.fd) // once here instead of once a connection
+	}
+	return nil
+}
+
+func (ln *Listener) tcp() tcpOptions {
+	return tcpOptions{nagle: ln.cfg.Nagle, keepAlive: ln.cfg.KeepAlive}
+}
+
+func errnoOrNil(e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
+}
+
+func isPath(a sys.Addr) bool { return a.Family == sys.Unix && a.Path != "" && a.Path[0] != '@' }
+
+// removeStale removes the socket that a dead server of this user has left, and
+// tells whether it did: one that answers is in use, anything else is not ours.
+func removeStale(s sys.System, a sys.Addr) bool {
+	if !isPath(a) {
+		return false
+	}
+	st, errno := s.Lstat(a.Path)
+	if errno != 0 || !st.Socket || !st.Mine {
+		return false
+	}
+	fd, errno := s.Socket(sys.Unix)
+	if errno != 0 {
+		return false
+	}
+	errno = s.Connect(fd, a)
+	s.Close(fd)
+	return errno == syscall.ECONNREFUSED && s.Unlink(a.Path) == 0
+}
+
+// Addr returns the address listened on, with the port that the kernel chose.
+func (ln *Listener) Addr() net.Addr { return netAddr(ln.local) }
+
+// SyscallConn gives access to the descriptor; see Conn.SyscallConn.
+func (ln *Listener) SyscallConn() (syscall.RawConn, error) {
+	ln.e.Check()
+	return rawConn{fd: func() (int, error) {
+		if ln.closed {
+			return -1, net.ErrClosed
+		}
+		return ln.fd, nil
+	}}, nil
+}
+
+// Close stops listening at once; connections not yet accepted are reset by the
+// kernel, accepted ones live on. A Unix socket's path is removed if it is
+// still the one that Listen made. Closing twice returns net.ErrClosed.
+func (ln *Listener) Close() error {
+	ln.e.Check()
+	if ln.closed {
+		return net.ErrClosed
+	}
+	ln.close(nil)
+	return nil
+}
+
+func (ln *Listener) close(reason error) {
+	ln.closed = true
+	ln.reason = reason
+	ln.e.Disarm(&ln.timer)
+	ln.e.Unregister(ln.token)
+	ln.discard()
+	if ln.cfg.Closed != nil {
+		ln.e.Due((*acceptor)(ln))
+	}
+}
+
+// discard closes the socket and removes its path.
+func (ln *Listener) discard() {
+	if ln.made != (sys.Stat{}) {
+		if now, errno := ln.e.Sys.Lstat(ln.local.Path); errno == 0 && now == ln.made {
+			ln.e.Sys.Unlink(ln.local.Path)
+		}
+		ln.made = sys.Stat{}
+	}
+	if ln.fd >= 0 {
+		ln.e.CloseFD(ln.fd)
+		ln.fd = -1
+	}
+}
+
+// String describes the listener for logs.
+func (ln *Listener) String() string {
+	return fmt.Sprintf("listener %s %v", ln.network, ln.Addr())
+}
+
+// leave tells that one of the listener's Conns has closed.
+func (ln *Listener) leave() {
+	ln.open--
+	if ln.full && !ln.closed {
+		ln.full = false
+		ln.e.Again(ln.token)
+	}
+}
+
+// acceptor is the Listener as the engine sees it.
+type acceptor Listener
+
+func (s *acceptor) Ready(asyncore.Interest) {
+	ln := (*Listener)(s)
+	if ln.starved {
+		ln.starved = false
+		ln.e.Disarm(&ln.timer)
+	}
+	for range acceptBudget {
+		if ln.closed || ln.starved {
+			return
+		}
+		if limit := ln.maxConns(); limit >= 0 && ln.open >= limit {
+			ln.full = true
+			break
+		}
+		if !ln.acceptOne() {
+			break
+		}
+	}
+	ln.watch()
+}
+
+func (ln *Listener) maxConns() int {
+	if ln.cfg.MaxConns == 0 {
+		return maxConnsDefault
+	}
+	return ln.cfg.MaxConns
+}
+
+func (ln *Listener) watch() {
+	if ln.closed {
+		return
+	}
+	want := asyncore.Readable
+	if ln.full || ln.starved {
+		want = 0
+	}
+	ln.e.Want(ln.token, want)
+}
+
+// acceptOne takes one connection, and tells whether to look for another.
+func (ln *Listener) acceptOne() bool {
+	var from sys.Addr
+	fd, errno := ln.e.Sys.Accept(ln.fd, &from)
+	switch errno {
+	case 0:
+		ln.welcome(fd, from)
+		return true
+	case syscall.EAGAIN:
+		ln.pause = 0
+		return false
+	case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO, syscall.EPERM,
+		syscall.ENOPROTOOPT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENETDOWN,
+		syscall.ENETUNREACH, syscall.EOPNOTSUPP, syscall.ECONNRESET, syscall.ETIMEDOUT, enonet:
+		return true // that connection is gone; the next one need not be
+	case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EFAULT:
+		if errno == syscall.EBADF {
+			ln.fd = -1 // closed behind us: the number is not ours any more
+		}
+		err := &net.OpError{Op: "accept", Net: ln.network, Addr: ln.Addr(), Err: os.NewSyscallError("accept", errno)}
+		ln.e.Log(slog.LevelError, "listener failed", slog.Any("err", err))
+		ln.close(err)
+		return false
+	default: // EMFILE, ENFILE, ENOBUFS, ENOMEM, and what nobody has thought of
+		ln.starve(os.NewSyscallError("accept", errno))
+		ln.e.Starved(ln.token)
+		return false
+	}
+}
+
+// starve pauses the listener: its backlog stays readable, so that trying
+// again at once would be a busy loop.
+func (ln *Listener) starve(err error) {
+	if ln.pause == 0 {
+		ln.e.Log(slog.LevelWarn, "accept paused", slog.String("listener", ln.String()), slog.Any("err", err))
+	}
+	ln.pause = min(max(2*ln.pause, acceptPause), acceptPauseMax)
+	ln.starved = true
+	ln.e.Arm(&ln.timer, (*acceptor)(ln), ln.e.Now()+int64(ln.pause))
+	ln.watch()
+}
+
+func (s *acceptor) Expire() {
+	ln := (*Listener)(s)
+	ln.e.Again(ln.token)
+}
+
+// welcome makes a Conn of an accepted descriptor.
+func (ln *Listener) welcome(fd int, from sys.Addr) {
+	if !sys.Inherits && from.Family != sys.Unix {
+		ln.tcp().set(ln.e.Sys, fd)
+	}
+	c := ln.newConn(fd, discard)
+	c.remote = from
+	c.ln = ln
+	ln.open++
+	c.state |= dispatching
+	c.e.Enter((*source)(c), "accept")
+	h := ln.accept(c)
+	c.e.Leave()
+	if h == nil {
+		c.end(net.ErrClosed)
+		return
+	}
+	c.h = h
+	c.connected()
+	c.settle()
+	if err := c.e.Apply(c.token); err != nil {
+		c.end(c.opError("accept", err))
+		if _, ok := errors.AsType[*asyncore.FDLimitError](err); ok {
+			ln.starve(err) // until the timer: closing this one frees nothing
+		}
+	}
+}
+
+func (s *acceptor) Fail(err error) {
+	if ln := (*Listener)(s); !ln.closed {
+		ln.close(err)
+	}
+}
+
+func (s *acceptor) Finish() {
+	ln := (*Listener)(s)
+	ln.e.Enter(s, "closed")
+	ln.cfg.Closed(ln, ln.reason)
+	ln.e.Leave()
+}
+
+func (s *acceptor) Flush() {}
+
+func (s *acceptor) Describe() string { return (*Listener)(s).String() }

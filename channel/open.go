@@ -1,0 +1,80 @@
+package channel
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/seed-20e08ac4/asyncore/loop"
+)
+
+// Open makes a Conn of a file that is open already: a pipe, a terminal, a
+// device, os.Stdin or os.Stdout (file_dispatcher). It works on a duplicate, so
+// f stays the caller's and may be closed. Regular files are always ready, and
+// their reads and writes may wait for the disk.
+//
+// The descriptor is made non-blocking, which everybody who shares it sees; if
+// it was blocking, that is restored when the Conn closes. A file open for
+// reading only ends at its EOF as any Conn does; one open for writing only has
+// no input, and ends when a write fails (EPIPE) or it is closed.
+//
+// Connect is called from the loop, later, as for a dial.
+func Open(l *loop.Loop, f *os.File, h *Handler) (*Conn, error) {
+	hb := hubOf(l)
+	hb.e.Check()
+	fail := func(err error) (*Conn, error) { return nil, &os.PathError{Op: "open", Path: f.Name(), Err: err} }
+	if h == nil {
+		panic("channel: Open: handler is nil")
+	}
+	if hb.e.IsClosed() {
+		return fail(loop.ErrClosed)
+	}
+	// Not f.Fd(): it would make the caller's file blocking.
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return fail(err)
+	}
+	fd, errno := -1, syscall.EBADF
+	if err := raw.Control(func(p uintptr) { fd, errno = hb.e.Sys.Dup(int(p)) }); err != nil {
+		return fail(err)
+	}
+	if errno != 0 {
+		return fail(os.NewSyscallError("fcntl", errno))
+	}
+	mode, errno := hb.e.Sys.Mode(fd)
+	if errno == 0 && !mode.Nonblock {
+		errno = hb.e.Sys.SetNonblock(fd, true)
+	}
+	if errno != 0 {
+		hb.e.CloseFD(fd)
+		return fail(os.NewSyscallError("fcntl", errno))
+	}
+	c := hb.newConn(fd, h)
+	c.state |= isFile | opening
+	if !mode.Nonblock {
+		c.state |= wasBlocking
+	}
+	if !mode.Read {
+		c.state |= noRead
+	}
+	if !mode.Write {
+		c.state |= noWrite
+	}
+	c.e.Again(c.token)
+	return c, nil
+}
+
+// restoreBlocking undoes what Open did to the open file, unless another Conn
+// has the same one (a terminal's input and output): then it is for that to do.
+func (c *Conn) restoreBlocking() {
+	mine, _ := c.e.Sys.Fstat(int(c.fd))
+	for o := c.first; o != nil; o = o.next {
+		if !o.is(isFile) {
+			continue
+		}
+		if theirs, errno := c.e.Sys.Fstat(int(o.fd)); errno == 0 && theirs == mine {
+			o.state |= wasBlocking
+			return
+		}
+	}
+	c.e.Sys.SetNonblock(int(c.fd), false)
+}

@@ -1,0 +1,433 @@
+package channel
+
+import (
+	"io"
+	"net"
+	"syscall"
+	"unsafe"
+)
+
+const (
+	// directWrite is the size from which a block goes to the kernel without
+	// being copied first.
+	directWrite = 16 << 10
+	// corkSize is the room for what the callbacks of one dispatch write.
+	corkSize = 64 << 10
+	// pullSize is how much a producer is asked for at a time.
+	pullSize = 64 << 10
+	// writeBudget is how many bytes producers of one Conn may give in a turn.
+	writeBudget = 256 << 10
+)
+
+// water is what SetWater sets. Conns with the default share one.
+type water struct{ low, high, hard int }
+
+// mark is where output is too high, whether or not that stops reading.
+func (w *water) mark() int { return max(w.high, -w.high) }
+
+var defaultWater = water{low: 16 << 10, high: 64 << 10, hard: 1 << 20}
+
+// segment is output that waits behind Conn.out: bytes, or a producer.
+type segment struct {
+	buf []byte
+	src io.Reader
+}
+
+// SetWater sets the marks of the output queue, in bytes. Above high the peer
+// is not read from, so that one that does not take its answers stops asking;
+// at low it is again, and Handler.Write is called. A Write onto a queue at or
+// below high is taken whole; above it, one that would pass hard closes the
+// Conn with ErrOutputLimit. The defaults are 16 KiB, 64 KiB and 1 MiB. A
+// negative hard never closes.
+//
+// A negative high stands for the mark -high, at which reading goes on. Two
+// peers that both stop reading would wait for each other until the write
+// timeout ends them: use it where both ends of a protocol talk at once, and
+// bound the queue by other means, such as pausing what feeds it until Write.
+func (c *Conn) SetWater(low, high, hard int) {
+	c.e.Check()
+	c.water = &water{low: low, high: high, hard: hard}
+	c.measure()
+	c.watch()
+}
+
+// Buffered is the number of bytes that Write has taken and the kernel has not.
+func (c *Conn) Buffered() int { return c.queued }
+
+// Write queues p and never blocks. It takes all of p, which it copies, or
+// nothing: the error is that of a Conn that is closed or closing for output,
+// ErrOutputLimit, or the reason for which writing failed earlier. An error of
+// the kernel itself arrives in Handler.Close.
+//
+// What a Conn's own callbacks write goes out in one piece when they are done,
+// what others write to it at the end of the turn; a block of 16 KiB or more
+// onto an empty queue at once. Before the connection is established, output
+// waits for it.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.e.Check()
+	if err := c.mayWrite(len(p)); err != nil {
+		return 0, err
+	}
+	n := len(p)
+	if n >= directWrite && c.queued == 0 && len(c.rest) == 0 && c.retry == 0 && !c.is(connecting) {
+		p = p[c.push(p):]
+		if len(p) > 0 {
+			c.state |= full
+		}
+	}
+	if len(p) > 0 && c.broken == nil && !c.is(ended) {
+		c.enqueue(p)
+		if c.queued >= corkSize {
+			c.early()
+		}
+		if c.shed(); c.is(ended) {
+			return 0, c.reason
+		}
+		c.measure()
+		c.dirty()
+	}
+	return n, nil
+}
+
+// WriteString is Write of a string.
+func (c *Conn) WriteString(s string) (int, error) {
+	// Write does not keep or change what it is given.
+	return c.Write(unsafe.Slice(unsafe.StringData(s), len(s)))
+}
+
+// SendFrom queues all that r gives until io.EOF, behind what is queued: r is
+// asked for up to 64 KiB at a time, whenever all before it has gone out. It
+// takes the place of asynchat's producers. r's Read runs on the loop and must
+// not block; an error of it closes the Conn with that error. Where it returns
+// 0 and nil it is not asked again before Unpark. r is not closed.
+func (c *Conn) SendFrom(r io.Reader) error {
+	c.e.Check()
+	if err := c.mayWrite(0); err != nil {
+		return err
+	}
+	c.rest = append(c.rest, segment{src: r})
+	c.dirty()
+	return nil
+}
+
+// Unpark lets a producer that had nothing to give be asked again.
+func (c *Conn) Unpark() {
+	c.e.Check()
+	if c.is(parked) {
+		c.state &^= parked
+		c.dirty()
+	}
+}
+
+// CloseWrite ends output when all that is queued has gone out: the peer reads
+// EOF, and can still send. When the peer's own EOF has come too, the Conn
+// closes with a nil error.
+func (c *Conn) CloseWrite() error {
+	c.e.Check()
+	if err := c.mayWrite(0); err != nil {
+		return err
+	}
+	c.state |= shutWanted
+	c.dirty()
+	return nil
+}
+
+func (c *Conn) mayWrite(n int) error {
+	switch {
+	case c.is(ended | finished | draining | shutWanted):
+		return c.opError("write", net.ErrClosed)
+	case c.is(noWrite):
+		return c.sysError("write", "write", syscall.EBADF)
+	case c.broken != nil:
+		return c.broken
+	case c.water.hard >= 0 && c.queued > c.water.mark() && c.queued+n > c.water.hard:
+		c.end(ErrOutputLimit)
+		return ErrOutputLimit
+	}
+	return nil
+}
+
+// dirty sees to it that the queue is flushed in this turn: at the end of the
+// Conn's own dispatch, or in the flush phase.
+func (c *Conn) dirty() {
+	if !c.is(dispatching | inDirty | connecting | opening | ended) {
+		c.state |= inDirty
+		c.e.Dirty((*source)(c))
+	}
+}
+
+// enqueue copies p to the end of the queue.
+func (c *Conn) enqueue(p []byte) {
+	if c.queued == 0 {
+		c.progress = c.e.Now() // the write timeout counts from here
+	}
+	c.queued += len(p)
+	c.e.Buffered += int64(len(p))
+	if n := len(c.rest); n > 0 {
+		if c.rest[n-1].src != nil {
+			c.rest = append(c.rest, segment{})
+			n++
+		}
+		c.rest[n-1].buf = append(c.rest[n-1].buf, p...)
+		return
+	}
+	if cap(c.out)-len(c.out) < len(p) {
+		c.grow(len(p))
+	}
+	c.out = append(c.out, p...)
+}
+
+// early sends before the end of the dispatch, when more has come together than
+// one write takes anyway: a long answer in small pieces must not look like a
+// peer that does not read. It calls nobody.
+func (c *Conn) early() {
+	if len(c.rest) > 0 || c.retry != 0 || c.is(connecting|full) {
+		return
+	}
+	c.took(c.push(c.out[c.off:]))
+}
+
+// took takes n bytes off the front of out, and tells whether that was all.
+func (c *Conn) took(n int) bool {
+	if c.broken != nil || c.is(ended) {
+		return false // and all output has been dropped
+	}
+	c.queued -= n
+	c.e.Buffered -= int64(n)
+	if c.off += n; c.off < len(c.out) {
+		c.state |= full
+		return false
+	}
+	c.out, c.off = c.out[:0], 0
+	return true
+}
+
+// grow makes room for n more bytes in out.
+func (c *Conn) grow(n int) {
+	waiting := len(c.out) - c.off
+	if c.off >= waiting && cap(c.out)-waiting >= n {
+		copy(c.out, c.out[c.off:])
+		c.out, c.off = c.out[:waiting], 0
+		return
+	}
+	size := waiting + n
+	if waiting > 0 {
+		size = max(size, 2*waiting) // a growing queue is copied a bounded number of times
+	} else if c.is(dispatching) {
+		size = max(size, corkSize) // given back before the dispatch ends
+	}
+	c.fit(size)
+}
+
+// fit moves what waits into a buffer of the given size.
+func (c *Conn) fit(size int) {
+	buf := append(c.e.GetBuffer(size), c.out[c.off:]...)
+	c.dropOut()
+	c.out = buf
+}
+
+func (c *Conn) dropOut() {
+	if c.out != nil {
+		c.e.PutBuffer(c.out)
+	}
+	c.out, c.off = nil, 0
+}
+
+// measure compares the queue with the marks.
+func (c *Conn) measure() {
+	if c.queued > c.water.mark() {
+		c.state |= risen
+		if c.water.high >= 0 {
+			c.state |= choked
+			return
+		}
+	}
+	if c.queued <= c.water.low || c.water.high < 0 {
+		c.state &^= choked
+	}
+}
+
+// shed keeps the loop within MaxBuffered: the Conn with the most is closed.
+func (c *Conn) shed() {
+	for c.e.MaxBuffered >= 0 && c.e.Buffered > c.e.MaxBuffered {
+		most := c
+		for o := c.first; o != nil; o = o.next {
+			if !o.is(ended) && o.queued+len(o.tail) > most.queued+len(most.tail) {
+				most = o
+			}
+		}
+		if most.is(ended) {
+			return
+		}
+		most.end(ErrOutputLimit)
+	}
+}
+
+func (s *source) Flush() {
+	c := (*Conn)(s)
+	c.state &^= inDirty
+	if c.is(ended) {
+		return
+	}
+	c.flush()
+	c.watch()
+}
+
+// flush gives the kernel what it takes. It stops at the first short write: the
+// rest waits for the poller.
+func (c *Conn) flush() {
+	if c.retry != 0 || c.is(full) {
+		return
+	}
+	budget := writeBudget
+	for c.queued > 0 || len(c.rest) > 0 {
+		if len(c.out) == c.off && !c.pull(&budget) {
+			break
+		}
+		if !c.took(c.push(c.out[c.off:])) {
+			if c.is(ended) || c.broken != nil {
+				return
+			}
+			c.rightSize()
+			break
+		}
+	}
+	if c.queued == 0 {
+		c.dropOut()
+	} else if c.stall > 0 {
+		c.rearm()
+	}
+	c.fallen()
+	if c.queued == 0 && len(c.rest) == 0 && !c.is(ended) {
+		c.drained()
+	}
+}
+
+// push makes one write and returns how much the kernel took. After an error
+// c.broken is set, or the Conn has ended.
+func (c *Conn) push(p []byte) int {
+	for {
+		var n int
+		var errno syscall.Errno
+		if c.is(isFile) {
+			n, errno = c.e.Sys.Write(int(c.fd), p)
+		} else {
+			n, errno = c.e.Sys.Send(int(c.fd), p)
+		}
+		switch errno {
+		case 0:
+			c.progress = c.e.Now()
+			c.active = c.progress
+			c.backoff = 0
+			c.written += uint64(n)
+			c.e.BytesOut += uint64(n)
+			return n
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0
+		case syscall.ENOBUFS, syscall.ENOMEM:
+			c.pauseFor(shortage)
+			return 0
+		default:
+			c.writeFailed(errno)
+			return 0
+		}
+	}
+}
+
+// rightSize moves a small remainder out of a large buffer: ten thousand peers
+// that do not read would otherwise hold 64 KiB each.
+func (c *Conn) rightSize() {
+	if waiting := len(c.out) - c.off; waiting <= cap(c.out)/4 {
+		c.fit(waiting)
+	}
+}
+
+// pull takes the next segment into out, which is empty. It returns false where
+// there is nothing to send now.
+func (c *Conn) pull(budget *int) bool {
+	if len(c.rest) == 0 {
+		return false
+	}
+	s := &c.rest[0]
+	if s.src == nil {
+		c.dropOut()
+		c.out = s.buf
+		c.popSegment()
+		return true
+	}
+	if c.is(parked) || *budget <= 0 {
+		return false
+	}
+	if cap(c.out) < pullSize {
+		c.fit(pullSize)
+	}
+	src := s.src
+	c.e.Enter((*source)(c), "producer")
+	n, err := src.Read(c.out[:pullSize])
+	c.e.Leave()
+	if c.is(ended) {
+		return false
+	}
+	if n > 0 {
+		c.out = c.out[:n]
+		c.queued += n
+		c.e.Buffered += int64(n)
+		*budget -= n
+	}
+	switch {
+	case err == io.EOF:
+		c.popSegment()
+	case err != nil:
+		c.end(err)
+		return false
+	case n == 0:
+		c.state |= parked
+		return false
+	}
+	return n > 0 || c.pull(budget)
+}
+
+func (c *Conn) popSegment() {
+	c.rest[0] = segment{}
+	if c.rest = c.rest[1:]; len(c.rest) == 0 {
+		c.rest = nil
+	}
+}
+
+// fallen lets the peer be read again, and tells the handler, when output has
+// fallen to low water.
+func (c *Conn) fallen() {
+	c.measure()
+	if !c.is(risen) || c.queued > c.water.low {
+		return
+	}
+	c.state &^= risen
+	if c.h.Write != nil && !c.is(draining|ended) {
+		c.e.Enter((*source)(c), "write")
+		c.h.Write(c)
+		c.e.Leave()
+	}
+}
+
+// drained: nothing waits, so what was waiting for that can be done.
+func (c *Conn) drained() {
+	if c.is(draining) {
+		c.end(nil)
+		return
+	}
+	if !c.is(shutWanted) || c.is(shutDone) {
+		return
+	}
+	c.state |= shutDone
+	if c.is(atEOF | noRead) {
+		c.end(nil) // both directions are over
+		return
+	}
+	if c.is(isFile) {
+		return // a terminal: there is no half of it to close
+	}
+	if errno := c.e.Sys.ShutdownWrite(int(c.fd)); errno != 0 && errno != syscall.ENOTCONN {
+		c.writeFailed(errno)
+	}
+}

@@ -1,0 +1,106 @@
+package channel
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	connectTimeout = 10 * time.Second
+	writeTimeout   = 60 * time.Second
+	lingerTimeout  = 30 * time.Second
+
+	// shortage is the first wait for memory of the kernel's (ENOBUFS, ENOMEM),
+	// or for room in a Unix listener's queue; it doubles up to a second.
+	shortage    = 5 * time.Millisecond
+	shortageMax = time.Second
+)
+
+// SetIdleTimeout closes the Conn with ErrIdle when no byte has moved in either
+// direction for d, counted from now. 0, the default, or a negative d: never.
+func (c *Conn) SetIdleTimeout(d time.Duration) {
+	c.e.Check()
+	c.idle = d
+	c.active = c.e.Now()
+	c.rearm()
+}
+
+// SetWriteTimeout closes the Conn with ErrStalled when output has waited for d
+// and the peer has taken none of it. 0: the default of 60 s; negative: never.
+func (c *Conn) SetWriteTimeout(d time.Duration) {
+	c.e.Check()
+	if d == 0 {
+		d = writeTimeout
+	}
+	c.stall = d
+	c.rearm()
+}
+
+// deadlines reports which of the Conn's deadlines have passed at now, and the
+// earliest of the others.
+func (c *Conn) deadlines(now int64) (over error, next int64) {
+	next = math.MaxInt64
+	check := func(at int64, err error) {
+		if at > now {
+			next = min(next, at)
+		} else if over == nil {
+			over = err
+		}
+	}
+	if c.is(connecting) && c.limit != 0 {
+		check(c.limit, errDialTimeout)
+	}
+	if c.is(draining) {
+		check(c.limit, ErrStalled)
+	}
+	if c.idle > 0 && !c.is(connecting) {
+		check(c.active+int64(c.idle), ErrIdle)
+	}
+	if c.stall > 0 && c.queued > 0 && !c.is(connecting) {
+		check(c.progress+int64(c.stall), ErrStalled)
+	}
+	return over, next
+}
+
+// rearm sees to it that the timer expires no later than the next deadline.
+// Deadlines that move forward leave it alone: it finds out when it expires.
+func (c *Conn) rearm() {
+	if c.is(ended | finished) {
+		return
+	}
+	_, next := c.deadlines(math.MinInt64)
+	if c.retry != 0 {
+		next = min(next, c.retry)
+	}
+	if next != math.MaxInt64 {
+		c.e.ArmBy(&c.timer, (*source)(c), next)
+	}
+}
+
+func (s *source) Expire() {
+	c := (*Conn)(s)
+	if c.is(ended | finished) {
+		return
+	}
+	now := c.e.Now()
+	over, _ := c.deadlines(now)
+	switch {
+	case over == errDialTimeout:
+		c.dialTimedOut()
+	case over != nil:
+		c.end(over)
+	case c.retry != 0 && c.retry <= now:
+		c.retry = 0
+		c.e.Again(c.token)
+		c.watch()
+	}
+	c.rearm()
+}
+
+// pauseFor takes the Conn out of the poller, where it would spin, for as long
+// as the kernel's shortage is expected to last.
+func (c *Conn) pauseFor(first time.Duration) {
+	c.backoff = min(max(2*c.backoff, first), shortageMax)
+	c.retry = c.e.Now() + int64(c.backoff)
+	c.rearm()
+}

@@ -1,0 +1,94 @@
+// Package example is what the example programs share: the flags that all
+// servers have, their first line, and their way to end.
+package example
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/seed-20e08ac4/asyncore/channel"
+	"github.com/seed-20e08ac4/asyncore/loop"
+)
+
+// drainTime is how long a server may take to end after SIGINT or SIGTERM.
+const drainTime = 2 * time.Second
+
+// Server holds the flags.
+type Server struct {
+	Addr     string
+	Idle     time.Duration
+	MaxConns int
+
+	config loop.Config
+}
+
+// Flags declares the flags, with addr as the default of -addr.
+func Flags(addr string) *Server {
+	s := new(Server)
+	flag.StringVar(&s.Addr, "addr", addr, "`address` to listen on: HOST:PORT, unix:PATH or unix:@NAME")
+	flag.StringVar(&s.config.Poller, "poller", "", "backend: epoll, kqueue, poll or select (default: the best one)")
+	flag.DurationVar(&s.Idle, "idle", 0, "close a connection after so long without a byte (0: never)")
+	flag.IntVar(&s.MaxConns, "max-conns", 0, "most connections at once, further ones wait (0: 10,000)")
+	flag.DurationVar(&s.config.Spin, "spin", 0, "poll for so long before sleeping, for latency")
+	return s
+}
+
+// Run listens, prints the line that says so, and serves until SIGINT or
+// SIGTERM. Then it stops listening, flushes what is queued for at most 2 s and
+// returns; a second signal ends the process at once.
+func (s *Server) Run(accept func(*channel.Conn) *channel.Handler) error {
+	s.config.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	l, err := loop.New(s.config)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	network, address := Network(s.Addr)
+	lc := channel.ListenConfig{MaxConns: s.MaxConns}
+	ln, err := lc.Listen(l, network, address, func(c *channel.Conn) *channel.Handler {
+		c.SetIdleTimeout(s.Idle)
+		return accept(c)
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("listening on %s %s poller=%s\n", network, ln.Addr(), l.Poller())
+
+	signals := 0
+	l.Signal(func(sig os.Signal) {
+		if signals++; signals > 1 {
+			os.Exit(1)
+		}
+		ln.Close()
+		for c := range channel.Conns(l) {
+			c.Close()
+		}
+		// Run returns by itself when the last Conn has closed. This timer
+		// must not keep it, so it is an Every.
+		l.Every(drainTime, l.Stop)
+	}, syscall.SIGINT, syscall.SIGTERM)
+	return l.Run(context.Background())
+}
+
+// Network splits what -addr takes into a network and its address.
+func Network(addr string) (network, address string) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", addr
+}
+
+// Main runs a program's main function and ends the process with its error.
+func Main(run func() error) {
+	flag.Parse()
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,12 @@
+//go:build dragonfly || freebsd || netbsd
+
+package sys
+
+import "golang.org/x/sys/unix"
+
+const (
+	soReusePort     = unix.SO_REUSEPORT
+	tcpKeepIdle     = unix.TCP_KEEPIDLE
+	tcpKeepInterval = unix.TCP_KEEPINTVL
+	tcpKeepCount    = unix.TCP_KEEPCNT
+)

@@ -1,0 +1,10 @@
+package sys
+
+import "golang.org/x/sys/unix"
+
+const (
+	soReusePort     = unix.SO_REUSEPORT
+	tcpKeepIdle     = unix.TCP_KEEPALIVE
+	tcpKeepInterval = unix.TCP_KEEPINTVL
+	tcpKeepCount    = unix.TCP_KEEPCNT
+)

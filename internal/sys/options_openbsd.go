@@ -1,0 +1,11 @@
+package sys
+
+import "golang.org/x/sys/unix"
+
+const (
+	soReusePort = unix.SO_REUSEPORT
+	// Keep-alive's times are of the whole system.
+	tcpKeepIdle     = 0
+	tcpKeepInterval = 0
+	tcpKeepCount    = 0
+)

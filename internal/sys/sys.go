@@ -1,0 +1,123 @@
+// Package sys is the seam between the reactor and the system: everything that
+// loop and channel ask of the kernel goes through [System]. The one that
+// [Real] returns is thin; tests wrap it to inject faults or replace it as a
+// whole.
+package sys
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/seed-20e08ac4/asyncore"
+)
+
+// System is the kernel as one loop sees it. Its methods belong to the loop's
+// goroutine. Errors are raw numbers, 0 for none: the caller knows which ones
+// are ordinary, and a number in an interface would be an allocation.
+//
+// Every descriptor that a System makes is close-on-exec and non-blocking.
+type System interface {
+	// Now is the monotonic clock, in nanoseconds from an arbitrary start.
+	Now() int64
+	// OpenPoller opens a poller as asyncore.Open does.
+	OpenPoller(name string) (Poller, error)
+
+	// Recv and Send move bytes of a socket. They never block, whatever the
+	// descriptor's mode, and are hidden from Go's scheduler where the system
+	// allows it. Recv returns 0 and no error at the end of the stream.
+	Recv(fd int, p []byte) (int, syscall.Errno)
+	Send(fd int, p []byte) (int, syscall.Errno)
+	// RecvUrgent takes the out-of-band byte.
+	RecvUrgent(fd int) (byte, syscall.Errno)
+	// Read and Write are for every other descriptor. They may sleep (a file's
+	// cold page), so Go's scheduler sees them.
+	Read(fd int, p []byte) (int, syscall.Errno)
+	Write(fd int, p []byte) (int, syscall.Errno)
+	// Close gives the descriptor back. Whatever it returns, the number is
+	// free: it must not be repeated.
+	Close(fd int) syscall.Errno
+
+	// Socket makes a stream socket.
+	Socket(f Family) (int, syscall.Errno)
+	Bind(fd int, a Addr) syscall.Errno
+	Listen(fd, backlog int) syscall.Errno
+	// Accept returns the new descriptor, and in *from the peer's address as
+	// the kernel gave it: asking later fails for a peer that has gone.
+	Accept(fd int, from *Addr) (int, syscall.Errno)
+	Connect(fd int, to Addr) syscall.Errno
+	// SockError takes the pending SO_ERROR; errno tells that asking failed.
+	SockError(fd int) (pending, errno syscall.Errno)
+	ShutdownWrite(fd int) syscall.Errno
+	SetOption(fd int, o Option, value int) syscall.Errno
+	LocalAddr(fd int) (Addr, syscall.Errno)
+	PeerAddr(fd int) (Addr, syscall.Errno)
+
+	// Dup returns a close-on-exec duplicate, which shares fd's blocking mode.
+	Dup(fd int) (int, syscall.Errno)
+	Mode(fd int) (Mode, syscall.Errno)
+	SetNonblock(fd int, on bool) syscall.Errno
+	Fstat(fd int) (Stat, syscall.Errno)
+
+	// The file system, as far as Unix sockets need it.
+	Lstat(path string) (Stat, syscall.Errno)
+	Chmod(path string, mode uint32) syscall.Errno
+	Unlink(path string) syscall.Errno
+}
+
+// Poller is what the loop needs of *asyncore.Poller, which documents it.
+type Poller interface {
+	Name() string
+	Add(fd int, token uint64, want asyncore.Interest) error
+	Modify(fd int, token uint64, want asyncore.Interest) error
+	Remove(fd int) error
+	Wait(dst []asyncore.Event, timeout time.Duration) (int, error)
+	Wake() error
+	FD() int
+	Close() error
+}
+
+var _ Poller = (*asyncore.Poller)(nil)
+
+// Family is an address family.
+type Family uint8
+
+const (
+	Inet Family = iota + 1
+	Inet6
+	Unix
+)
+
+// Addr is a socket address of any family, kept in place: no pointer but the
+// path's, so that an accepted Conn costs no second allocation.
+type Addr struct {
+	Inet   netip.AddrPort // Inet and Inet6; the zone is the interface's number
+	Path   string         // Unix; "@name" in the abstract namespace, "" unnamed
+	Family Family         // 0: unknown
+}
+
+// Option is a socket option with an integer value.
+type Option uint8
+
+const (
+	ReuseAddr    Option = iota // SO_REUSEADDR
+	ReusePort                  // SO_REUSEPORT
+	V6Only                     // IPV6_V6ONLY
+	NoDelay                    // TCP_NODELAY
+	KeepAlive                  // SO_KEEPALIVE
+	KeepIdle                   // TCP_KEEPIDLE, seconds
+	KeepInterval               // TCP_KEEPINTVL, seconds
+	KeepCount                  // TCP_KEEPCNT
+)
+
+// Mode is how a descriptor was opened (F_GETFL).
+type Mode struct {
+	Read, Write, Nonblock bool
+}
+
+// Stat is what a descriptor or path refers to.
+type Stat struct {
+	Dev, Ino uint64
+	Socket   bool
+	Mine     bool // owned by this process's user
+}
