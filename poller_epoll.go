@@ -65,7 +65,7 @@ func (p *epoll) add(fd int, token uint64, want Interest) error {
 	err := p.ctl(unix.EPOLL_CTL_ADD, fd, &ev)
 	if isErrno(err, unix.EPERM) { // no poll method: a regular file, /dev/null
 		p.always.set(fd, token, want)
-		return nil
+		return p.wake() // FD is readable from now on
 	}
 	return err
 }
@@ -73,7 +73,7 @@ func (p *epoll) add(fd int, token uint64, want Interest) error {
 func (p *epoll) modify(fd int, token uint64, want Interest) error {
 	if p.always.index(fd) >= 0 {
 		p.always.set(fd, token, want)
-		return nil
+		return p.wake()
 	}
 	ev := epollEvent(token, want)
 	return p.ctl(unix.EPOLL_CTL_MOD, fd, &ev)
@@ -91,6 +91,9 @@ func (p *epoll) remove(fd int) error {
 func (p *epoll) ctl(op, fd int, ev *unix.EpollEvent) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.ep), uintptr(op), uintptr(fd),
 		uintptr(unsafe.Pointer(ev)), 0, 0)
+	if errno == unix.EPERM && op != unix.EPOLL_CTL_ADD {
+		errno = unix.ENOENT // a file, and alwaysReady does not have it
+	}
 	if errno != 0 {
 		return os.NewSyscallError("epoll_ctl", errno)
 	}
@@ -100,13 +103,16 @@ func (p *epoll) ctl(op, fd int, ev *unix.EpollEvent) error {
 func (p *epoll) wait(dst []Event, timeout time.Duration) (int, error) {
 	n := 0
 	if p.always.any() {
-		n = p.always.fill(dst)
+		if n = p.always.fill(dst); n > 0 && n == len(dst) {
+			return n, nil
+		}
 		timeout = 0
 	}
-	if len(p.events) == 0 || len(p.events) < len(dst) {
-		p.events = make([]unix.EpollEvent, max(len(dst), 1))
+	room := max(len(dst)-n, 1) // with none, epoll_pwait would fail
+	if len(p.events) < room {
+		p.events = make([]unix.EpollEvent, room)
 	}
-	got, err := p.epollWait(p.events[:max(len(dst)-n, 1)], timeout)
+	got, err := p.epollWait(p.events[:room], timeout)
 	for i := range p.events[:got] {
 		ev := &p.events[i]
 		token := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
@@ -119,6 +125,9 @@ func (p *epoll) wait(dst []Event, timeout time.Duration) (int, error) {
 		}
 		dst[n] = Event{Token: token, Ready: epollReady(ev.Events)}
 		n++
+	}
+	if p.always.any() {
+		p.wake() // the kernel knows nothing of these, and FD must stay readable
 	}
 	return n, err
 }
@@ -143,9 +152,9 @@ func epollReady(bits uint32) (ready Interest) {
 }
 
 func (p *epoll) epollWait(events []unix.EpollEvent, timeout time.Duration) (int, error) {
-	left := until(timeout)
+	timer := count(timeout)
 	for {
-		ms := ceil(left(), time.Millisecond, 1<<31-1)
+		ms := ceil(timer.left(), time.Millisecond, 1<<31-1)
 		// A wait that may sleep must be seen by Go's scheduler, or every other
 		// goroutine of this P would sleep with it. One that cannot must not be.
 		call := unix.Syscall6

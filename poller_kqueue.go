@@ -129,6 +129,7 @@ func (p *kqueue) giveUp(fd int, token uint64, want Interest) {
 	}
 	p.always.set(fd, token, want)
 	r.token, r.want = token, want
+	p.wake() // FD is readable from now on
 }
 
 // change adds and deletes filters until fd has those of to where it had those
@@ -199,7 +200,9 @@ func (p *kqueue) refused(fd int, err error) bool {
 func (p *kqueue) wait(dst []Event, timeout time.Duration) (int, error) {
 	n := 0
 	if p.always.any() {
-		n = p.always.fill(dst)
+		if n = p.always.fill(dst); n > 0 && n == len(dst) {
+			return n, nil
+		}
 		timeout = 0
 	}
 	room := max(len(dst)-n, 1) // with none, kevent would not wait
@@ -234,6 +237,9 @@ func (p *kqueue) wait(dst []Event, timeout time.Duration) (int, error) {
 		}
 		dst[r.slot].Ready |= ready // each filter has an event of its own
 	}
+	if p.always.any() {
+		p.wake() // the kernel knows nothing of these, and FD must stay readable
+	}
 	return n, err
 }
 
@@ -263,10 +269,10 @@ func kqueueReady(ev *kevent) (ready Interest) {
 const kqueueLongest = 1e6 * time.Second
 
 func (p *kqueue) kevent(events []kevent, timeout time.Duration) (int, error) {
-	left := until(timeout)
+	timer := count(timeout)
 	for {
 		var ts *unix.Timespec // nil: for ever
-		if d := left(); d >= 0 {
+		if d := timer.left(); d >= 0 {
 			ts = new(unix.NsecToTimespec(int64(min(d, kqueueLongest))))
 		}
 		n, err := kqCall(p.kq, nil, events, ts)

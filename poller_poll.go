@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !aix
 
 package asyncore
 
@@ -132,9 +132,9 @@ func pollReady(bits int16) (ready Interest) {
 }
 
 func (p *poll) poll(timeout time.Duration) (int, error) {
-	left := until(timeout)
+	timer := count(timeout)
 	for {
-		n, err := unix.Poll(p.fds, int(ceil(left(), time.Millisecond, 1<<31-1)))
+		n, err := unix.Poll(p.fds, int(ceil(timer.left(), time.Millisecond, 1<<31-1)))
 		switch err {
 		case nil:
 			return n, nil

@@ -95,9 +95,13 @@ func (p *sel) remove(fd int) error {
 }
 
 func (p *sel) wait(dst []Event, timeout time.Duration) (int, error) {
-	r, w, x, err := p.sel(timeout)
+	var closed unix.FdSet
+	r, w, x, err := p.sel(timeout, &closed)
 	if isErrno(err, unix.EBADF) {
-		return p.culprits(dst)
+		// Somebody has closed a descriptor outside, and select has failed for
+		// all: find it, report it, and ask for the others alone.
+		p.findClosed(&closed)
+		r, w, x, err = p.sel(0, &closed)
 	}
 	if err != nil {
 		return 0, err
@@ -124,6 +128,9 @@ func (p *sel) wait(dst []Event, timeout time.Duration) (int, error) {
 		if want&Urgent != 0 && x.IsSet(fd) {
 			ready |= Urgent
 		}
+		if want != 0 && closed.IsSet(fd) {
+			ready = Fault
+		}
 		switch {
 		case ready == 0:
 		case fd == p.waker.r:
@@ -136,28 +143,31 @@ func (p *sel) wait(dst []Event, timeout time.Duration) (int, error) {
 	return n, nil
 }
 
-// culprits reports the descriptors that are registered and not open: select
-// has failed with EBADF for all, because somebody closed one outside.
-func (p *sel) culprits(dst []Event) (int, error) {
-	n := 0
-	for fd := 0; fd <= p.high && n < len(dst); fd++ {
+// findClosed collects the descriptors that are registered and not open.
+func (p *sel) findClosed(closed *unix.FdSet) {
+	for fd := range p.high + 1 {
 		if p.regs[fd].want == 0 {
 			continue
 		}
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == unix.EBADF {
-			dst[n] = Event{Token: p.regs[fd].token, Ready: Fault}
-			n++
+			closed.Set(fd)
 		}
 	}
-	return n, nil
 }
 
-func (p *sel) sel(timeout time.Duration) (r, w, x unix.FdSet, err error) {
-	left := until(timeout)
+// sel calls select for all that is registered but what is closed.
+func (p *sel) sel(timeout time.Duration, closed *unix.FdSet) (r, w, x unix.FdSet, err error) {
+	timer := count(timeout)
 	for {
 		r, w, x = p.r, p.w, p.x
+		for i, bits := range closed.Bits {
+			r.Bits[i] &^= bits
+			w.Bits[i] &^= bits
+			x.Bits[i] &^= bits
+		}
 		var tv *unix.Timeval // nil: for ever
-		if us := ceil(left(), time.Microsecond, (1<<31-1)*1e6); us >= 0 {
+		// More than 100,000,000 s is an error on some systems.
+		if us := ceil(timer.left(), time.Microsecond, 1e8*1e6); us >= 0 {
 			tv = new(unix.NsecToTimeval(us * 1000))
 		}
 		_, err = unix.Select(p.high+1, &r, &w, &x, tv)

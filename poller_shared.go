@@ -8,15 +8,25 @@ import (
 	"time"
 )
 
-// until returns a function that gives the time left of timeout each time it
-// is called, for a wait that a signal has interrupted (EINTR). The clock is
-// read only if there is something to count down.
-func until(timeout time.Duration) func() time.Duration {
+// countdown is what is left of a timeout, for a wait that a signal has
+// interrupted (EINTR). The clock is read only if there is something to count.
+type countdown struct {
+	timeout  time.Duration
+	deadline time.Time
+}
+
+func count(timeout time.Duration) countdown {
 	if timeout <= 0 {
-		return func() time.Duration { return timeout }
+		return countdown{timeout: timeout}
 	}
-	deadline := time.Now().Add(timeout)
-	return func() time.Duration { return max(time.Until(deadline), 0) }
+	return countdown{timeout: timeout, deadline: time.Now().Add(timeout)}
+}
+
+func (c countdown) left() time.Duration {
+	if c.timeout <= 0 {
+		return c.timeout
+	}
+	return max(time.Until(c.deadline), 0)
 }
 
 // ceil converts timeout to whole units, rounded up: rounded down, a wait for
