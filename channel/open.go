@@ -15,7 +15,8 @@ import (
 // The descriptor is made non-blocking, which everybody who shares it sees; if
 // it was blocking, that is restored when the Conn closes. A file open for
 // reading only ends at its EOF as any Conn does; one open for writing only has
-// no input, and ends when a write fails (EPIPE) or it is closed.
+// no input, and ends when a write fails (EPIPE) or it is closed. One that is
+// open for both, as a terminal is whatever its name, is read unless paused.
 //
 // Connect is called from the loop, later, as for a dial.
 func Open(l *loop.Loop, f *os.File, h *Handler) (*Conn, error) {

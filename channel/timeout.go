@@ -36,9 +36,9 @@ func (c *Conn) SetWriteTimeout(d time.Duration) {
 	c.rearm()
 }
 
-// deadlines reports which of the Conn's deadlines have passed at now, and the
-// earliest of the others.
-func (c *Conn) deadlines(now int64) (over error, next int64) {
+// deadlines returns the earliest of the Conn's deadlines after now, and what one
+// that has passed means.
+func (c *Conn) deadlines(now int64) (next int64, over error) {
 	next = math.MaxInt64
 	check := func(at int64, err error) {
 		if at > now {
@@ -56,10 +56,10 @@ func (c *Conn) deadlines(now int64) (over error, next int64) {
 	if c.idle > 0 && !c.is(connecting) {
 		check(c.active+int64(c.idle), ErrIdle)
 	}
-	if c.stall > 0 && c.queued > 0 && !c.is(connecting) {
+	if c.stall > 0 && c.waiting() && !c.is(connecting) {
 		check(c.progress+int64(c.stall), ErrStalled)
 	}
-	return over, next
+	return next, over
 }
 
 // rearm sees to it that the timer expires no later than the next deadline.
@@ -68,7 +68,7 @@ func (c *Conn) rearm() {
 	if c.is(ended | finished) {
 		return
 	}
-	_, next := c.deadlines(math.MinInt64)
+	next, _ := c.deadlines(math.MinInt64)
 	if c.retry != 0 {
 		next = min(next, c.retry)
 	}
@@ -83,7 +83,7 @@ func (s *source) Expire() {
 		return
 	}
 	now := c.e.Now()
-	over, _ := c.deadlines(now)
+	_, over := c.deadlines(now)
 	switch {
 	case over == errDialTimeout:
 		c.dialTimedOut()

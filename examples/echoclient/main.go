@@ -69,6 +69,7 @@ func run(addr string) error {
 	if err != nil {
 		return err
 	}
+	out.Pause() // a terminal, or a file made by a shell, could be read too
 	if err := l.Run(context.Background()); err != nil {
 		return err
 	}
