@@ -2,10 +2,17 @@
 package docs
 
 import (
+	"bytes"
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -53,4 +60,94 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestExamplesAreListed: the README names each example program.
+func TestExamplesAreListed(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, err := os.ReadDir("../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range programs {
+		if !bytes.Contains(readme, []byte("(examples/"+p.Name()+")")) {
+			t.Errorf("README does not list examples/%s", p.Name())
+		}
+	}
+}
+
+// TestExportedNames: each one is documented, and there are no more than a
+// reader can hold.
+func TestExportedNames(t *testing.T) {
+	for dir, budget := range map[string]int{"..": 14, "../loop": 20, "../channel": 30} {
+		p := exported(t, dir)
+		count := len(p.Types) + len(p.Funcs)
+		undocumented := func(name, text string) {
+			if strings.TrimSpace(text) == "" {
+				t.Errorf("%s: %s is not documented", dir, name)
+			}
+		}
+		undocumented("the package", p.Doc)
+		values := func(vs []*doc.Value) {
+			for _, v := range vs {
+				count += len(v.Names)
+				for _, spec := range v.Decl.Specs {
+					spec := spec.(*ast.ValueSpec)
+					undocumented(v.Names[0], v.Doc+spec.Doc.Text()+spec.Comment.Text())
+				}
+			}
+		}
+		funcs := func(fs []*doc.Func) {
+			for _, f := range fs {
+				if f.Name != "Error" && f.Name != "Timeout" && f.Name != "Unwrap" { // fmt's and errors' own
+					undocumented(f.Recv+"."+f.Name, f.Doc)
+				}
+			}
+		}
+		values(p.Consts)
+		values(p.Vars)
+		funcs(p.Funcs)
+		for _, typ := range p.Types {
+			undocumented(typ.Name, typ.Doc)
+			count += len(typ.Funcs)
+			values(typ.Consts)
+			values(typ.Vars)
+			funcs(typ.Funcs)
+			funcs(typ.Methods)
+		}
+		if count > budget {
+			t.Errorf("%s exports %d names, the budget is %d", dir, count, budget)
+		}
+	}
+}
+
+// exported reads a package's documentation, as on Linux.
+func exported(t *testing.T, dir string) *doc.Package {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []*ast.File
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != dir:
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		f, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+		files = append(files, f)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := doc.NewFromFiles(fset, files, "github.com/seed-20e08ac4/asyncore/"+strings.TrimPrefix(dir, "../"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
