@@ -9,6 +9,7 @@ package asyncore_test
 
 import (
 	"errors"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -84,6 +85,23 @@ func TestOpen(t *testing.T) {
 		for _, word := range append(asyncore.Backends(), "nonsense") {
 			if !strings.Contains(err.Error(), word) {
 				t.Errorf("%+v: error %q does not name %s", tt, err, word)
+			}
+		}
+	}
+}
+
+func TestCloseTwice(t *testing.T) {
+	for _, name := range asyncore.Backends() {
+		p, err := asyncore.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Close(); err != nil {
+			t.Errorf("%s: Close: %v", name, err)
+		}
+		for range 2 {
+			if err := p.Close(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s: Close again: %v, want net.ErrClosed", name, err)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package asyncore
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -110,7 +111,8 @@ func (e *FDLimitError) Error() string {
 // All methods belong to one goroutine at a time, except Wake.
 type Poller struct {
 	backend
-	name string
+	name   string
+	closed bool
 }
 
 // Open returns a new Poller on the named backend, one of [Backends]. The
@@ -210,5 +212,11 @@ func (p *Poller) Wake() error { return p.wake() }
 func (p *Poller) FD() int { return p.fd() }
 
 // Close releases the Poller's own descriptors. It must not be called while
-// Wait blocks: Wake first.
-func (p *Poller) Close() error { return p.close() }
+// Wait blocks: Wake first. A second Close returns [net.ErrClosed].
+func (p *Poller) Close() error {
+	if p.closed {
+		return net.ErrClosed
+	}
+	p.closed = true
+	return p.close()
+}

@@ -3,7 +3,6 @@
 package asyncore
 
 import (
-	"net"
 	"os"
 	"time"
 	"unsafe"
@@ -18,6 +17,7 @@ type epoll struct {
 	waker  *waker
 	always alwaysReady
 	events []unix.EpollEvent
+	nested bool // somebody has asked for the descriptor
 }
 
 func openEpoll() (backend, error) {
@@ -65,7 +65,8 @@ func (p *epoll) add(fd int, token uint64, want Interest) error {
 	err := p.ctl(unix.EPOLL_CTL_ADD, fd, &ev)
 	if isErrno(err, unix.EPERM) { // no poll method: a regular file, /dev/null
 		p.always.set(fd, token, want)
-		return p.wake() // FD is readable from now on
+		p.showAlways()
+		return nil
 	}
 	return err
 }
@@ -73,7 +74,8 @@ func (p *epoll) add(fd int, token uint64, want Interest) error {
 func (p *epoll) modify(fd int, token uint64, want Interest) error {
 	if p.always.index(fd) >= 0 {
 		p.always.set(fd, token, want)
-		return p.wake()
+		p.showAlways()
+		return nil
 	}
 	ev := epollEvent(token, want)
 	return p.ctl(unix.EPOLL_CTL_MOD, fd, &ev)
@@ -126,9 +128,7 @@ func (p *epoll) wait(dst []Event, timeout time.Duration) (int, error) {
 		dst[n] = Event{Token: token, Ready: epollReady(ev.Events)}
 		n++
 	}
-	if p.always.any() {
-		p.wake() // the kernel knows nothing of these, and FD must stay readable
-	}
+	p.showAlways()
 	return n, err
 }
 
@@ -175,12 +175,21 @@ func (p *epoll) epollWait(events []unix.EpollEvent, timeout time.Duration) (int,
 
 func (p *epoll) wake() error { return p.waker.wake() }
 
-func (p *epoll) fd() int { return p.ep }
+func (p *epoll) fd() int {
+	p.nested = true
+	p.showAlways()
+	return p.ep
+}
+
+// showAlways keeps the epoll descriptor readable for a poller that watches it,
+// while there are descriptors of which the kernel knows nothing.
+func (p *epoll) showAlways() {
+	if p.nested && p.always.any() {
+		p.wake()
+	}
+}
 
 func (p *epoll) close() error {
-	if p.ep < 0 {
-		return net.ErrClosed
-	}
 	ep := p.ep
 	p.ep = -1 // the number may soon be a stranger's
 	p.waker.close()

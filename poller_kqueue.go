@@ -15,6 +15,7 @@ type kqueue struct {
 	kq     int
 	waker  *kqWaker
 	always alwaysReady
+	nested bool    // somebody has asked for the descriptor
 	regs   []kqReg // by descriptor
 	events []kevent
 	batch  uint64 // counts the waits
@@ -129,7 +130,7 @@ func (p *kqueue) giveUp(fd int, token uint64, want Interest) {
 	}
 	p.always.set(fd, token, want)
 	r.token, r.want = token, want
-	p.wake() // FD is readable from now on
+	p.showAlways()
 }
 
 // change adds and deletes filters until fd has those of to where it had those
@@ -237,9 +238,7 @@ func (p *kqueue) wait(dst []Event, timeout time.Duration) (int, error) {
 		}
 		dst[r.slot].Ready |= ready // each filter has an event of its own
 	}
-	if p.always.any() {
-		p.wake() // the kernel knows nothing of these, and FD must stay readable
-	}
+	p.showAlways()
 	return n, err
 }
 
@@ -288,7 +287,19 @@ func (p *kqueue) kevent(events []kevent, timeout time.Duration) (int, error) {
 
 func (p *kqueue) wake() error { return p.waker.wake() }
 
-func (p *kqueue) fd() int { return p.kq }
+func (p *kqueue) fd() int {
+	p.nested = true
+	p.showAlways()
+	return p.kq
+}
+
+// showAlways keeps the kqueue readable for a poller that watches it, while
+// there are descriptors of which the kernel knows nothing.
+func (p *kqueue) showAlways() {
+	if p.nested && p.always.any() {
+		p.wake()
+	}
+}
 
 func (p *kqueue) close() error {
 	p.waker.close()
