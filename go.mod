@@ -4,4 +4,9 @@ go 1.26.0
 
 require golang.org/x/sys v0.49.0
 
-require github.com/google/go-cmp v0.7.0
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/tidwall/evio v1.0.8
+)
+
+require github.com/kavu/go_reuseport v1.5.0 // indirect

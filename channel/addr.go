@@ -28,7 +28,7 @@ func parseAddr(network, address string, listen bool) ([]sys.Addr, error) {
 		return nil, err
 	}
 	port, err := strconv.ParseUint(service, 10, 16)
-	if err != nil {
+	if err != nil && !(listen && service == "") {
 		return nil, &net.AddrError{Err: "port is not a number", Addr: address}
 	}
 	var ips []netip.Addr

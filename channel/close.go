@@ -3,14 +3,24 @@ package channel
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
+
+	"github.com/seed-20e08ac4/asyncore"
 )
 
 // Close flushes what is queued and then closes (asynchat's close_when_done).
-// No input is delivered any more, and no callback comes but Handler.Close,
-// with nil when all is flushed, after at most 30 s. A Conn that is still
-// connecting is given up. It returns net.ErrClosed if the Conn was closed or
-// closing already, else nil.
+// No input is delivered any more, and no callback comes but Handler.Close:
+// with nil when all has been flushed, with ErrStalled when the peer has taken
+// nothing, or a parked producer given nothing, for 30 s. A Conn that is still connecting is given up.
+//
+// Input that nobody has read would make the kernel reset the connection, and
+// the peer lose the end of what was flushed. Where there is some, only output
+// is closed first, and input thrown away until the peer closes too, for at
+// most 30 s.
+//
+// It returns net.ErrClosed if the Conn was closed or closing already, else
+// nil.
 func (c *Conn) Close() error {
 	c.e.Check()
 	if c.is(ended | finished | draining) {
@@ -34,8 +44,7 @@ func (c *Conn) Abort() {
 // drain is Close once the Conn is established.
 func (c *Conn) drain() {
 	c.state |= draining
-	c.state &^= parked
-	c.dropTail()
+	c.unpark()
 	if c.broken != nil {
 		c.end(c.broken)
 		return
@@ -44,6 +53,46 @@ func (c *Conn) drain() {
 	c.rearm()
 	c.dirty()
 	c.watch()
+}
+
+// linger follows the flushing of a Conn that is being closed.
+func (c *Conn) linger() {
+	some := !c.is(isFile|atEOF) && c.throwAway()
+	switch {
+	case c.is(isFile | atEOF), !some && !c.is(lingering):
+		c.end(nil)
+	case !c.is(lingering):
+		c.state |= lingering
+		if !c.is(shutDone) {
+			c.e.Sys.ShutdownWrite(int(c.fd))
+		}
+		c.limit = c.e.Now() + int64(lingerTimeout)
+		c.rearm()
+	}
+}
+
+// throwAway reads without delivering, and tells whether there was anything.
+func (c *Conn) throwAway() (some bool) {
+	for budget := readBudget; budget > 0; {
+		buf := c.e.ReadBuffer()
+		n, errno := c.recv(buf)
+		switch {
+		case errno == syscall.EINTR:
+			continue
+		case errno == syscall.EAGAIN:
+			return some
+		case errno != 0 || n == 0:
+			c.state |= atEOF // or reset: there is nothing left to protect
+			return some
+		}
+		some = true
+		c.read += uint64(n)
+		c.e.BytesIn += uint64(n)
+		if budget -= n; n < len(buf) {
+			break
+		}
+	}
+	return some
 }
 
 // end sets the reason and leaves the rest to the close phase. The first reason
@@ -56,7 +105,6 @@ func (c *Conn) end(err error) {
 	c.reason = err
 	c.e.Want(c.token, 0)
 	c.discardOutput()
-	c.dropTail()
 	c.e.Due((*source)(c))
 }
 
@@ -98,6 +146,7 @@ func (s *source) Finish() {
 		c.h.Close(c, c.reason)
 	}
 	c.e.Leave()
+	c.dropTail()
 }
 
 // release gives back all that the Conn holds.
@@ -124,7 +173,14 @@ func (c *Conn) release() {
 func (s *source) Fail(err error) {
 	c := (*Conn)(s)
 	if errors.Is(err, syscall.EBADF) {
-		c.state |= lost
+		// Ours, or that of the loop's poller, or what a callback panicked with.
+		if _, errno := c.e.Sys.Mode(int(c.fd)); errno == syscall.EBADF {
+			c.state |= lost
+		}
+	}
+	switch err.(type) {
+	case *os.SyscallError, *asyncore.FDLimitError:
+		err = c.opError("poll", err)
 	}
 	c.end(err)
 }

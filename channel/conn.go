@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"net"
@@ -32,7 +31,7 @@ type Conn struct {
 	// Input.
 	tail   []byte // given back by Unread
 	read   uint64 // bytes, ever
-	active int64  // when bytes last moved in either direction
+	active int64  // since when the idle timeout counts
 
 	// Output: out[off:], then rest. Both are empty in an idle Conn.
 	out     []byte
@@ -85,6 +84,7 @@ const (
 	shutWanted                    // CloseWrite was called
 	shutDone                      // and has been carried out
 	draining                      // Close was called: flush, then close
+	lingering                     // flushed: input is thrown away until the peer closes
 	ended                         // the reason is set, Finish is due
 	finished                      // closed, and the user told
 	swapped                       // SetHandler was called during this Read
@@ -106,6 +106,10 @@ type hub struct {
 	l           *loop.Loop
 	ids         uint64
 	first, last *Conn
+
+	// The Read under way: its Conn, its bytes, and those given back so far.
+	reader        *Conn
+	input, unread []byte
 }
 
 func hubOf(l *loop.Loop) *hub {
@@ -114,6 +118,13 @@ func hubOf(l *loop.Loop) *hub {
 		e.Hub = &hub{e: e, l: l}
 	}
 	return e.Hub.(*hub)
+}
+
+// FailAll closes the Conns in the order of their IDs.
+func (hb *hub) FailAll(err error) {
+	for c := hb.first; c != nil; c = c.next {
+		(*source)(c).Fail(err)
+	}
 }
 
 func (hb *hub) newConn(fd int, h *Handler) *Conn {
@@ -130,8 +141,8 @@ func (hb *hub) newConn(fd int, h *Handler) *Conn {
 	return c
 }
 
-// forget takes c out of the list. Its own link stays, for an iteration that
-// stands on it.
+// forget takes c out of the list. It keeps no link into it: whoever holds on to
+// a closed Conn would hold all that were closed later.
 func (hb *hub) forget(c *Conn) {
 	if c.prev == nil {
 		hb.first = c.next
@@ -143,6 +154,20 @@ func (hb *hub) forget(c *Conn) {
 	} else {
 		c.next.prev = c.prev
 	}
+	c.prev, c.next = nil, nil
+}
+
+// after returns the Conn that follows c, also where c has been closed since an
+// iteration came to it.
+func (hb *hub) after(c *Conn) *Conn {
+	if !c.is(finished) {
+		return c.next
+	}
+	o := hb.first
+	for o != nil && o.id < c.id {
+		o = o.next
+	}
+	return o
 }
 
 // Conns iterates over the Conns of l that have not been closed, in the order
@@ -151,8 +176,8 @@ func Conns(l *loop.Loop) iter.Seq[*Conn] {
 	hb := hubOf(l)
 	hb.e.Check()
 	return func(yield func(*Conn) bool) {
-		for c := hb.first; c != nil; c = c.next {
-			if !c.is(finished) && !yield(c) {
+		for c := hb.first; c != nil; c = hb.after(c) {
+			if !yield(c) {
 				return
 			}
 		}
@@ -201,13 +226,17 @@ func (c *Conn) Pause() {
 	c.watch()
 }
 
-// Resume ends Pause. What the peer sent meanwhile is then delivered.
+// Resume ends Pause. What was given back with Unread and what the peer sent
+// meanwhile is then delivered.
 func (c *Conn) Resume() {
 	c.e.Check()
 	if !c.is(paused) {
 		return
 	}
 	c.state &^= paused
+	if len(c.tail) > 0 {
+		c.state |= redeliver
+	}
 	if c.is(redeliver) || c.broken != nil {
 		c.again()
 	}
@@ -238,6 +267,9 @@ func (c *Conn) LocalAddr() net.Addr {
 }
 
 func (c *Conn) network() string {
+	if c.dial != nil {
+		return c.dial.network
+	}
 	switch c.remote.Family {
 	case sys.Inet, sys.Inet6:
 		return "tcp"
@@ -264,30 +296,6 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	}}, nil
 }
 
-type rawConn struct{ fd func() (int, error) }
-
-func (r rawConn) Control(f func(uintptr)) error {
-	fd, err := r.fd()
-	if err != nil {
-		return err
-	}
-	f(uintptr(fd))
-	return nil
-}
-
-func (r rawConn) Read(f func(uintptr) bool) error {
-	done := false
-	if err := r.Control(func(fd uintptr) { done = f(fd) }); err != nil {
-		return err
-	}
-	if !done {
-		return fmt.Errorf("channel: waiting inside SyscallConn: %w", errors.ErrUnsupported)
-	}
-	return nil
-}
-
-func (r rawConn) Write(f func(uintptr) bool) error { return r.Read(f) }
-
 // String describes the Conn for logs, as in "conn 7 tcp 127.0.0.1:52114".
 func (c *Conn) String() string {
 	text := fmt.Sprintf("conn %d %s", c.id, c.network())
@@ -305,6 +313,11 @@ type source Conn
 func (s *source) Ready(ready asyncore.Interest) {
 	c := (*Conn)(s)
 	if c.is(ended) {
+		return
+	}
+	if c.is(lingering) {
+		c.linger()
+		c.watch()
 		return
 	}
 	c.state |= dispatching
@@ -330,6 +343,15 @@ func (s *source) Ready(ready asyncore.Interest) {
 	c.settle()
 }
 
+// connected tells the user that the Conn is established.
+func (c *Conn) connected() {
+	if c.h.Connect != nil && !c.is(draining|ended) {
+		c.e.Enter((*source)(c), "connect")
+		c.h.Connect(c)
+		c.e.Leave()
+	}
+}
+
 // settle ends a dispatch.
 func (c *Conn) settle() {
 	c.state &^= dispatching | swapped
@@ -353,7 +375,11 @@ func (c *Conn) watch() {
 	case c.fd < 0: // no socket yet: a dial that failed, or waits
 	case c.retry != 0: // a timer goes on
 	case c.is(connecting):
-		want = asyncore.Writable
+		if c.dial.started { // before, a socket is hung up
+			want = asyncore.Writable
+		}
+	case c.is(lingering):
+		want = asyncore.Readable
 	default:
 		if c.reading() {
 			want = asyncore.Readable
@@ -361,7 +387,7 @@ func (c *Conn) watch() {
 				want |= asyncore.Urgent
 			}
 		}
-		if c.queued > 0 || len(c.rest) > 0 && !c.is(parked) {
+		if c.waiting() {
 			want |= asyncore.Writable
 		}
 	}

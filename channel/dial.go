@@ -1,12 +1,12 @@
 package channel
 
 import (
-	"errors"
 	"net"
 	"os"
 	"syscall"
 	"time"
 
+	"github.com/seed-20e08ac4/asyncore/internal/core"
 	"github.com/seed-20e08ac4/asyncore/internal/sys"
 	"github.com/seed-20e08ac4/asyncore/loop"
 )
@@ -31,7 +31,8 @@ type Dialer struct {
 	KeepAlive time.Duration
 
 	// Control is called for each socket before it is bound or connected, as in
-	// net.Dialer, for options that this struct lacks.
+	// net.Dialer, for options that this struct lacks: inside Dial, or later
+	// from the loop where another address is tried.
 	Control func(network, address string, c syscall.RawConn) error
 }
 
@@ -39,7 +40,8 @@ type Dialer struct {
 // Handler.Connect tells that the connection stands, and every failure arrives
 // in Handler.Close, also one that is known before Dial returns; both come
 // later, from the loop. What is written meanwhile is sent when the connection
-// stands.
+// stands. Only a loop that is closed calls nothing: the Conn is closed as it is
+// returned.
 //
 // The networks are "tcp", "tcp4", "tcp6" and "unix". A host is a numeric
 // address or "localhost"; a Unix address is a path, or "@name" in Linux's
@@ -54,6 +56,7 @@ type dialing struct {
 	network, address string
 	targets          []sys.Addr // still to be tried
 	started          bool       // connect was called on the present socket
+	failure          error      // of the first address
 }
 
 var errDialTimeout = &timeoutError{"i/o timeout"}
@@ -65,6 +68,10 @@ func (d *Dialer) Dial(l *loop.Loop, network, address string, h *Handler) *Conn {
 	if h == nil {
 		panic("channel: Dial: handler is nil")
 	}
+	if hb.e.IsClosed() {
+		return &Conn{hub: hb, h: h, fd: -1, water: &defaultWater, reason: loop.ErrClosed, state: ended | finished,
+			dial: &dialing{network: network, address: address}}
+	}
 	c := hb.newConn(-1, h)
 	c.state |= connecting
 	c.dial = &dialing{Dialer: *d, network: network, address: address}
@@ -73,19 +80,16 @@ func (d *Dialer) Dial(l *loop.Loop, network, address string, h *Handler) *Conn {
 		timeout = connectTimeout
 	}
 	if timeout > 0 {
-		c.limit = c.e.Now() + int64(timeout)
+		c.limit = core.Later(c.e.Now(), timeout)
 	}
+	c.rearm()
 	targets, err := parseAddr(network, address, false)
-	if hb.e.IsClosed() {
-		err = loop.ErrClosed
-	}
 	if err != nil {
 		c.dialFailed(err)
 		return c
 	}
 	c.dial.targets = targets
 	c.nextTarget()
-	c.rearm()
 	c.watch()
 	return c
 }
@@ -115,11 +119,16 @@ func (c *Conn) prepare(fd int) error {
 	if c.remote.Family != sys.Unix {
 		tcpOptions{nagle: d.Nagle, keepAlive: d.KeepAlive}.set(c.e.Sys, fd)
 	}
-	if err := control(d.Control, d.network, d.address, fd); err != nil {
+	returned := false
+	defer func() {
+		if !returned { // Control panicked: nothing else would end the Conn
+			c.end(net.ErrClosed)
+		}
+	}()
+	err := control(d.Control, d.network, d.address, fd)
+	returned = true
+	if err != nil || d.LocalAddr == "" {
 		return err
-	}
-	if d.LocalAddr == "" {
-		return nil
 	}
 	locals, err := parseAddr(d.network, d.LocalAddr, true)
 	if err != nil {
@@ -149,7 +158,7 @@ func (c *Conn) connect() {
 		if c.remote.Family == sys.Unix {
 			// The listener's queue is full: there is nothing to poll for.
 			c.dial.started = false
-			c.pauseFor(shortage)
+			c.backOff()
 			return
 		}
 		fallthrough // ports are exhausted
@@ -172,7 +181,15 @@ func (c *Conn) connectReady() {
 	if pending == 0 {
 		pending = errno
 	}
-	if pending != 0 {
+	switch pending {
+	case 0:
+	case syscall.ECONNRESET, syscall.EPIPE:
+		// It stood, and was reset before we looked: what the peer had to say
+		// is read first.
+		c.broken = c.sysError("read", "connect", pending)
+		c.established()
+		return
+	default:
 		c.targetFailed(os.NewSyscallError("connect", pending))
 		return
 	}
@@ -189,6 +206,11 @@ func (c *Conn) connectReady() {
 		c.targetFailed(os.NewSyscallError("connect", syscall.ECONNREFUSED))
 		return
 	}
+	c.established()
+}
+
+// established ends the dial.
+func (c *Conn) established() {
 	c.state &^= connecting
 	c.dial = nil
 	c.limit = 0
@@ -199,14 +221,6 @@ func (c *Conn) connectReady() {
 	c.connected()
 }
 
-func (c *Conn) connected() {
-	if c.h.Connect != nil && !c.is(draining|ended) {
-		c.e.Enter((*source)(c), "connect")
-		c.h.Connect(c)
-		c.e.Leave()
-	}
-}
-
 func (c *Conn) selfConnected() bool {
 	if c.remote.Family == sys.Unix {
 		return false
@@ -215,10 +229,15 @@ func (c *Conn) selfConnected() bool {
 	return errno == 0 && local.Inet == c.remote.Inet
 }
 
-// targetFailed goes on with the next address, or gives up.
+// targetFailed goes on with the next address, or gives up with the failure of
+// the first one, as package net does.
 func (c *Conn) targetFailed(err error) {
-	if len(c.dial.targets) == 0 {
-		c.dialFailed(err)
+	d := c.dial
+	if d.failure == nil {
+		d.failure = c.dialError(err)
+	}
+	if len(d.targets) == 0 {
+		c.end(d.failure)
 		return
 	}
 	c.closeTarget()
@@ -236,15 +255,12 @@ func (c *Conn) closeTarget() {
 
 func (c *Conn) dialTimedOut() { c.dialFailed(os.ErrDeadlineExceeded) }
 
-// dialFailed ends the Conn; the registration's Finish tells the user.
-func (c *Conn) dialFailed(err error) {
-	if errors.Is(err, loop.ErrClosed) {
-		c.end(err)
-		return
-	}
+func (c *Conn) dialFailed(err error) { c.end(c.dialError(err)) }
+
+func (c *Conn) dialError(err error) error {
 	target := netAddr(c.remote)
 	if target == nil {
 		target = textAddr{c.dial.network, c.dial.address}
 	}
-	c.end(&net.OpError{Op: "dial", Net: c.dial.network, Addr: target, Err: err})
+	return &net.OpError{Op: "dial", Net: c.dial.network, Addr: target, Err: err}
 }

@@ -26,8 +26,8 @@
 //
 // # Bounds
 //
-// Connecting takes at most 10 s, output without progress 60 s, flushing after
-// Close 30 s; output is bounded for each Conn and for the loop, accepted Conns
+// Connecting takes at most 10 s, output may stand still for 60 s, and for 30 s
+// after Close; output is bounded for each Conn and for the loop, accepted Conns
 // for each Listener. Idle timeouts are off until [Conn.SetIdleTimeout].
 //
 // # One goroutine

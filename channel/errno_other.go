@@ -4,5 +4,5 @@ package channel
 
 import "syscall"
 
-// enonet is Linux's only; elsewhere the case repeats another one's value.
+// enonet is Linux's only; this is no error of any system.
 const enonet = syscall.Errno(0x7fffffff)

@@ -14,7 +14,7 @@ var (
 	// SetIdleTimeout allows.
 	ErrIdle error = &timeoutError{"channel: idle timeout"}
 	// ErrStalled: the peer took none of the queued output for the time that
-	// SetWriteTimeout allows, or not all of it within 30 s of Close.
+	// SetWriteTimeout allows, or for 30 s after Close.
 	ErrStalled error = &timeoutError{"channel: write timeout"}
 	// ErrOutputLimit: a Write would have passed the hard limit of SetWater, or
 	// the Conn had the most queued when the loop's MaxBuffered was passed.

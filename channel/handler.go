@@ -6,8 +6,8 @@ package channel
 // Write, Close or Abort brings about comes after that callback has returned.
 //
 // For one Conn they come in this order: Connect; any of Read, Write and
-// Urgent; at most one EOF; one Close; nothing. After the user's Close or
-// Abort only Close comes.
+// Urgent; at most one EOF, after which output goes on and Write may still
+// come; one Close; nothing. After the user's Close or Abort only Close comes.
 //
 // A Handler may serve any number of Conns. It must not be written to once a
 // Conn has it; to change one callback, copy the struct and use SetHandler.
@@ -36,7 +36,8 @@ type Handler struct {
 
 	// Close: the Conn is closed, its descriptor too (handle_close and
 	// handle_error). It comes exactly once, last, for every Conn that was
-	// handed to a Handler; without Connect where a dial has failed. err is nil
+	// handed to a Handler; without Connect where a dial has failed, or accept
+	// has closed it. err is nil
 	// after Close has drained or EOF was answered by its default, and
 	// net.ErrClosed after Abort. Otherwise it is the reason: a *net.OpError
 	// around the errno, ErrIdle, ErrStalled, ErrOutputLimit, a

@@ -6,6 +6,9 @@ import "syscall"
 // peer costs the others no more than that.
 const readBudget = 256 << 10
 
+// swapBudget is how often in a turn unread bytes may go on to the next handler.
+const swapBudget = 1000
+
 // recv and send are the one seam through which a Conn's bytes pass.
 func (c *Conn) recv(p []byte) (int, syscall.Errno) {
 	if c.is(isFile) {
@@ -14,12 +17,19 @@ func (c *Conn) recv(p []byte) (int, syscall.Errno) {
 	return c.e.Sys.Recv(int(c.fd), p)
 }
 
+func (c *Conn) send(p []byte) (int, syscall.Errno) {
+	if c.is(isFile) {
+		return c.e.Sys.Write(int(c.fd), p)
+	}
+	return c.e.Sys.Send(int(c.fd), p)
+}
+
 // readAll reads once for a readiness, and again only while reads fill the
 // buffer. A Conn that cannot write any more is read until there is nothing
 // left, since nobody will tell that again.
 func (c *Conn) readAll() {
 	budget := readBudget
-	for budget > 0 && c.reading() {
+	for budget > 0 && c.reading() && !c.is(redeliver) {
 		buf := c.e.ReadBuffer()
 		kept := 0
 		if len(c.tail) <= len(buf)/2 {
@@ -36,7 +46,7 @@ func (c *Conn) readAll() {
 			}
 			return
 		case syscall.ENOBUFS, syscall.ENOMEM:
-			c.pauseFor(shortage)
+			c.backOff()
 			return
 		default:
 			c.failed("read", "read", errno)
@@ -59,6 +69,9 @@ func (c *Conn) readAll() {
 		}
 		budget -= n
 	}
+	if c.broken != nil {
+		c.e.Again(c.token)
+	}
 }
 
 // withTail returns what to deliver: the kept bytes of the tail, then n new
@@ -74,31 +87,45 @@ func (c *Conn) withTail(buf []byte, kept, n int) []byte {
 	return append(tail, buf[:n]...)
 }
 
-// deliver hands input to the handler, and what that gave back to the handler
-// that has taken its place.
+// deliver hands input to the handler, and what that gives back to the handler
+// that has taken its place, as often as it comes to that.
 func (c *Conn) deliver(p []byte) {
-	if c.h.Read == nil {
-		return
+	for swaps := 0; c.h.Read != nil; swaps++ {
+		c.state &^= swapped
+		c.reader, c.input, c.unread = c, p, nil
+		c.e.Enter((*source)(c), "read")
+		c.h.Read(c, p)
+		c.e.Leave()
+		rest := c.unread
+		c.reader, c.input, c.unread = nil, nil, nil
+		if c.e.Debug {
+			poison(p[:len(p)-len(rest)])
+		}
+		if len(rest) == 0 {
+			break
+		}
+		if !c.is(swapped) || !c.reading() || swaps == swapBudget {
+			c.keep(rest)
+			break
+		}
+		p = rest
 	}
-	c.state &^= swapped
-	c.e.Enter((*source)(c), "read")
-	c.h.Read(c, p)
-	c.e.Leave()
-	if c.e.Debug {
-		poison(p)
+	if c.is(redeliver) {
+		c.e.Again(c.token) // kept: the next turn's, or given back in pieces
 	}
-	c.deliverTail()
 }
 
-// deliverTail gives unread bytes to the handler that was set for them.
+// deliverTail gives what was kept to the handler that was set for it.
 func (c *Conn) deliverTail() {
 	if !c.is(redeliver) || !c.reading() {
 		return
 	}
 	c.state &^= redeliver
-	p := append([]byte(nil), c.tail...)
-	c.dropTail()
-	c.deliver(p)
+	tail := c.tail
+	c.tail = nil
+	c.e.Buffered -= int64(len(tail))
+	c.deliver(tail)
+	c.e.PutBuffer(tail)
 }
 
 // poison makes a handler's mistake of keeping p show at once.
@@ -108,14 +135,44 @@ func poison(p []byte) {
 	}
 }
 
-// Unread gives p, the end of what Read was called with, back to the Conn: it
-// is copied, and comes again in front of the next input, in one slice, or at
-// once where SetHandler puts another handler in place. It is how a protocol
-// switches in mid-stream, and how one waits for the rest of a message. Bytes
-// that are unread when the peer's EOF comes are dropped.
+// Unread gives p, the end of what Read was called with, back to the Conn. It
+// comes again in front of the next input, in one slice, or at once where
+// SetHandler puts another handler in place, before or after in the same Read.
+// It is how a protocol switches in mid-stream, and how one waits for the rest
+// of a message, or, with Pause and Resume, for its own answer. What is unread
+// when the peer's EOF comes is in Tail.
 func (c *Conn) Unread(p []byte) {
 	c.e.Check()
 	if len(p) == 0 || c.is(ended|draining) {
+		return
+	}
+	if c.reader == c && c.unread == nil && endsWith(c.input, p) {
+		c.unread = p // to be copied only if it outlives the callback
+		return
+	}
+	if c.reader == c {
+		c.keep(c.unread)
+		c.unread = nil
+	}
+	c.keep(p)
+}
+
+// Tail returns what Unread gave back and no Read has been given since: in EOF
+// and Close the beginning of a message that never ended. It is valid until the
+// callback returns.
+func (c *Conn) Tail() []byte {
+	c.e.Check()
+	return c.tail
+}
+
+// endsWith tells whether p is the end of input, in place.
+func endsWith(input, p []byte) bool {
+	return len(p) <= len(input) && &input[len(input)-1] == &p[len(p)-1]
+}
+
+// keep puts a copy of p in front of the tail.
+func (c *Conn) keep(p []byte) {
+	if len(p) == 0 {
 		return
 	}
 	tail := append(c.e.GetBuffer(len(p)+len(c.tail)), p...)
@@ -150,17 +207,18 @@ func (c *Conn) readUrgent() {
 
 func (c *Conn) gotEOF() {
 	c.state |= atEOF
-	c.dropTail()
-	switch {
-	case c.broken != nil:
+	if c.broken != nil {
 		c.end(c.broken)
-	case c.is(shutDone):
-		c.end(nil) // both directions are over
-	case c.h.EOF == nil:
+		return
+	}
+	if c.h.EOF == nil {
 		c.drain()
-	default:
-		c.e.Enter((*source)(c), "eof")
-		c.h.EOF(c)
-		c.e.Leave()
+		return
+	}
+	c.e.Enter((*source)(c), "eof")
+	c.h.EOF(c)
+	c.e.Leave()
+	if c.is(shutDone | noWrite) {
+		c.end(nil) // both directions are over
 	}
 }

@@ -74,10 +74,11 @@ type Listener struct {
 	fd      int
 	made    sys.Stat // of the Unix socket's path, as bound
 
-	open    int // Conns
-	full    bool
+	open    int  // Conns
+	atMax   bool // as many as are allowed
 	starved bool // rests until a timer or a closed descriptor
 	pause   time.Duration
+	taken   int // connections since the last pause
 	timer   core.Timer
 	closed  bool
 	reason  error
@@ -86,7 +87,7 @@ type Listener struct {
 // Listen opens a socket and calls accept for each connection, in the order of
 // their arrival. accept returns the Conn's Handler; it may already write,
 // close, pause and set timeouts. A nil Handler refuses: the connection is
-// closed and nothing else is called. A panic in accept closes the connection
+// closed, what accept has written is dropped, and nothing else is called. A panic in accept closes the connection
 // and spares the listener.
 //
 // The networks are "tcp", "tcp4", "tcp6" and "unix". A host is a numeric
@@ -123,9 +124,15 @@ func (lc *ListenConfig) Listen(l *loop.Loop, network, address string, accept fun
 		return fail(err)
 	}
 	ln := &Listener{hub: hb, cfg: *lc, accept: accept, network: network, fd: -1}
+	bound := false
+	defer func() {
+		if !bound { // also if Control has panicked
+			ln.discard()
+		}
+	}()
 	for i, a := range addrs {
 		err = ln.bind(a, address)
-		if err == nil {
+		if bound = err == nil; bound {
 			break
 		}
 		ln.discard()
@@ -168,6 +175,7 @@ func (ln *Listener) bind(a sys.Addr, address string) error {
 	if errno != 0 {
 		return os.NewSyscallError("bind", errno)
 	}
+	ln.local = a // the path is ours to remove from here on
 	if isPath(a) {
 		// Permission before listening: in between, a connect is refused.
 		ln.made, _ = s.Lstat(a.Path)
@@ -186,7 +194,9 @@ func (ln *Listener) bind(a sys.Addr, address string) error {
 	if errno := s.Listen(fd, backlog); errno != 0 {
 		return os.NewSyscallError("listen", errno)
 	}
-	ln.local, _ = s.LocalAddr(fd)
+	if local, errno := s.LocalAddr(fd); errno == 0 {
+		ln.local = local
+	}
 	return nil
 }
 
@@ -312,8 +322,8 @@ func (ln *Listener) String() string {
 // leave tells that one of the listener's Conns has closed.
 func (ln *Listener) leave() {
 	ln.open--
-	if ln.full && !ln.closed {
-		ln.full = false
+	if ln.atMax && !ln.closed {
+		ln.atMax = false
 		ln.e.Again(ln.token)
 	}
 }
@@ -327,12 +337,13 @@ func (s *acceptor) Ready(asyncore.Interest) {
 		ln.starved = false
 		ln.e.Disarm(&ln.timer)
 	}
+	ln.watch() // now, since a panic in accept would leave it out below
 	for range acceptBudget {
 		if ln.closed || ln.starved {
 			return
 		}
 		if limit := ln.maxConns(); limit >= 0 && ln.open >= limit {
-			ln.full = true
+			ln.atMax = true
 			break
 		}
 		if !ln.acceptOne() {
@@ -354,7 +365,7 @@ func (ln *Listener) watch() {
 		return
 	}
 	want := asyncore.Readable
-	if ln.full || ln.starved {
+	if ln.atMax || ln.starved {
 		want = 0
 	}
 	ln.e.Want(ln.token, want)
@@ -366,10 +377,13 @@ func (ln *Listener) acceptOne() bool {
 	fd, errno := ln.e.Sys.Accept(ln.fd, &from)
 	switch errno {
 	case 0:
+		ln.taken++
 		ln.welcome(fd, from)
 		return true
 	case syscall.EAGAIN:
-		ln.pause = 0
+		if ln.taken > 0 {
+			ln.pause = 0 // all who waited are in: the shortage is over
+		}
 		return false
 	case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO, syscall.EPERM,
 		syscall.ENOPROTOOPT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENETDOWN,
@@ -397,6 +411,7 @@ func (ln *Listener) starve(err error) {
 		ln.e.Log(slog.LevelWarn, "accept paused", slog.String("listener", ln.String()), slog.Any("err", err))
 	}
 	ln.pause = min(max(2*ln.pause, acceptPause), acceptPauseMax)
+	ln.taken = 0
 	ln.starved = true
 	ln.e.Arm(&ln.timer, (*acceptor)(ln), ln.e.Now()+int64(ln.pause))
 	ln.watch()
@@ -421,6 +436,7 @@ func (ln *Listener) welcome(fd int, from sys.Addr) {
 	h := ln.accept(c)
 	c.e.Leave()
 	if h == nil {
+		c.h = discard // accept may have set one
 		c.end(net.ErrClosed)
 		return
 	}
@@ -436,7 +452,15 @@ func (ln *Listener) welcome(fd int, from sys.Addr) {
 }
 
 func (s *acceptor) Fail(err error) {
-	if ln := (*Listener)(s); !ln.closed {
+	ln := (*Listener)(s)
+	switch {
+	case ln.closed:
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.ENOMEM):
+		ln.starve(err) // the poller has no room for it, for now
+	default:
+		if !ln.e.IsClosed() {
+			ln.e.Log(slog.LevelError, "listener failed", slog.Any("err", err))
+		}
 		ln.close(err)
 	}
 }

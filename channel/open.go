@@ -64,18 +64,19 @@ func Open(l *loop.Loop, f *os.File, h *Handler) (*Conn, error) {
 	return c, nil
 }
 
-// restoreBlocking undoes what Open did to the open file, unless another Conn
-// has the same one (a terminal's input and output): then it is for that to do.
+// restoreBlocking undoes what Open did to the open file. Other Conns may have
+// the same one (a terminal's input and output), which nothing tells but that it
+// has become blocking for them too: then it is for the last of them to do.
 func (c *Conn) restoreBlocking() {
-	mine, _ := c.e.Sys.Fstat(int(c.fd))
+	s := c.e.Sys
+	s.SetNonblock(int(c.fd), false)
 	for o := c.first; o != nil; o = o.next {
 		if !o.is(isFile) {
 			continue
 		}
-		if theirs, errno := c.e.Sys.Fstat(int(o.fd)); errno == 0 && theirs == mine {
+		if mode, errno := s.Mode(int(o.fd)); errno == 0 && !mode.Nonblock {
+			s.SetNonblock(int(o.fd), true)
 			o.state |= wasBlocking
-			return
 		}
 	}
-	c.e.Sys.SetNonblock(int(c.fd), false)
 }

@@ -1,6 +1,8 @@
 package channel
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -15,8 +17,10 @@ const (
 	corkSize = 64 << 10
 	// pullSize is how much a producer is asked for at a time.
 	pullSize = 64 << 10
-	// writeBudget is how many bytes producers of one Conn may give in a turn.
+	// writeBudget is how many bytes producers of one Conn may give in a turn;
+	// each time that one is asked counts for pullCost at least.
 	writeBudget = 256 << 10
+	pullCost    = 256
 )
 
 // water is what SetWater sets. Conns with the default share one.
@@ -27,10 +31,14 @@ func (w *water) mark() int { return max(w.high, -w.high) }
 
 var defaultWater = water{low: 16 << 10, high: 64 << 10, hard: 1 << 20}
 
-// segment is output that waits behind Conn.out: bytes, or a producer.
+// segment is output that waits behind Conn.out: bytes, a producer, or the error
+// that a producer has come to.
 type segment struct {
 	buf []byte
 	src io.Reader
+	err error
+
+	dry bool // the producer has no more for now: parked once out has gone
 }
 
 // SetWater sets the marks of the output queue, in bytes. Above high the peer
@@ -44,9 +52,16 @@ type segment struct {
 // peers that both stop reading would wait for each other until the write
 // timeout ends them: use it where both ends of a protocol talk at once, and
 // bound the queue by other means, such as pausing what feeds it until Write.
+//
+// It panics where the marks contradict each other: low must be from 0 to high,
+// and hard not below high.
 func (c *Conn) SetWater(low, high, hard int) {
 	c.e.Check()
-	c.water = &water{low: low, high: high, hard: hard}
+	w := water{low: low, high: high, hard: hard}
+	if low < 0 || w.mark() < low || hard >= 0 && hard < w.mark() {
+		panic(fmt.Sprintf("channel: SetWater(%d, %d, %d): marks contradict each other", low, high, hard))
+	}
+	c.water = &w
 	c.measure()
 	c.watch()
 }
@@ -102,9 +117,13 @@ func (c *Conn) WriteString(s string) (int, error) {
 // 0 and nil it is not asked again before Unpark. r is not closed.
 func (c *Conn) SendFrom(r io.Reader) error {
 	c.e.Check()
+	if r == nil {
+		panic("channel: SendFrom: reader is nil")
+	}
 	if err := c.mayWrite(0); err != nil {
 		return err
 	}
+	c.awaited()
 	c.rest = append(c.rest, segment{src: r})
 	c.dirty()
 	return nil
@@ -113,15 +132,28 @@ func (c *Conn) SendFrom(r io.Reader) error {
 // Unpark lets a producer that had nothing to give be asked again.
 func (c *Conn) Unpark() {
 	c.e.Check()
-	if c.is(parked) {
-		c.state &^= parked
+	if c.unpark() {
 		c.dirty()
 	}
 }
 
+// unpark tells whether the producer was parked.
+func (c *Conn) unpark() bool {
+	if len(c.rest) > 0 {
+		c.rest[0].dry = false
+	}
+	if !c.is(parked) {
+		return false
+	}
+	c.awaited()
+	c.state &^= parked
+	return true
+}
+
 // CloseWrite ends output when all that is queued has gone out: the peer reads
 // EOF, and can still send. When the peer's own EOF has come too, the Conn
-// closes with a nil error.
+// closes with a nil error. A file that is open for writing only closes at once;
+// on a terminal nothing but output ends.
 func (c *Conn) CloseWrite() error {
 	c.e.Check()
 	if err := c.mayWrite(0); err != nil {
@@ -140,7 +172,7 @@ func (c *Conn) mayWrite(n int) error {
 		return c.sysError("write", "write", syscall.EBADF)
 	case c.broken != nil:
 		return c.broken
-	case c.water.hard >= 0 && c.queued > c.water.mark() && c.queued+n > c.water.hard:
+	case n > 0 && c.water.hard >= 0 && c.queued > c.water.mark() && c.queued+n > c.water.hard:
 		c.end(ErrOutputLimit)
 		return ErrOutputLimit
 	}
@@ -156,15 +188,28 @@ func (c *Conn) dirty() {
 	}
 }
 
+// waiting tells whether there is output for the kernel. A producer that has
+// something to give counts: the kernel may have taken all before it and still
+// have no room. What stands behind one that has nothing does not.
+func (c *Conn) waiting() bool {
+	return len(c.out) > c.off || len(c.rest) > 0 && !c.is(parked)
+}
+
+// awaited is called where output may begin to wait: the write timeout counts
+// from there.
+func (c *Conn) awaited() {
+	if !c.waiting() {
+		c.progress = c.e.Now()
+	}
+}
+
 // enqueue copies p to the end of the queue.
 func (c *Conn) enqueue(p []byte) {
-	if c.queued == 0 {
-		c.progress = c.e.Now() // the write timeout counts from here
-	}
+	c.awaited()
 	c.queued += len(p)
 	c.e.Buffered += int64(len(p))
 	if n := len(c.rest); n > 0 {
-		if c.rest[n-1].src != nil {
+		if c.rest[n-1].buf == nil {
 			c.rest = append(c.rest, segment{})
 			n++
 		}
@@ -242,8 +287,11 @@ func (c *Conn) measure() {
 			return
 		}
 	}
-	if c.queued <= c.water.low || c.water.high < 0 {
+	if c.is(choked) && (c.queued <= c.water.low || c.water.high < 0) {
 		c.state &^= choked
+		if c.is(redeliver) {
+			c.e.Again(c.token) // the poller knows nothing of the tail
+		}
 	}
 }
 
@@ -277,6 +325,7 @@ func (s *source) Flush() {
 // rest waits for the poller.
 func (c *Conn) flush() {
 	if c.retry != 0 || c.is(full) {
+		c.rearm() // Write itself has sent some, and nothing watches over the rest
 		return
 	}
 	budget := writeBudget
@@ -292,9 +341,10 @@ func (c *Conn) flush() {
 			break
 		}
 	}
-	if c.queued == 0 {
+	if len(c.out) == c.off {
 		c.dropOut()
-	} else if c.stall > 0 {
+	}
+	if c.waiting() {
 		c.rearm()
 	}
 	c.fallen()
@@ -307,13 +357,7 @@ func (c *Conn) flush() {
 // c.broken is set, or the Conn has ended.
 func (c *Conn) push(p []byte) int {
 	for {
-		var n int
-		var errno syscall.Errno
-		if c.is(isFile) {
-			n, errno = c.e.Sys.Write(int(c.fd), p)
-		} else {
-			n, errno = c.e.Sys.Send(int(c.fd), p)
-		}
+		n, errno := c.send(p)
 		switch errno {
 		case 0:
 			c.progress = c.e.Now()
@@ -326,7 +370,7 @@ func (c *Conn) push(p []byte) int {
 		case syscall.EAGAIN:
 			return 0
 		case syscall.ENOBUFS, syscall.ENOMEM:
-			c.pauseFor(shortage)
+			c.backOff()
 			return 0
 		default:
 			c.writeFailed(errno)
@@ -346,47 +390,80 @@ func (c *Conn) rightSize() {
 // pull takes the next segment into out, which is empty. It returns false where
 // there is nothing to send now.
 func (c *Conn) pull(budget *int) bool {
-	if len(c.rest) == 0 {
-		return false
+	for len(c.rest) > 0 && !c.is(parked) && *budget > 0 {
+		s := &c.rest[0]
+		if s.err != nil {
+			c.end(s.err)
+			return false
+		}
+		if s.dry {
+			s.dry = false
+			c.state |= parked
+			return false
+		}
+		if s.src == nil {
+			c.dropOut()
+			c.out = s.buf
+			c.popSegment()
+			return true
+		}
+		if c.ask(budget) {
+			return true
+		}
+		if c.is(ended) {
+			return false
+		}
 	}
-	s := &c.rest[0]
-	if s.src == nil {
-		c.dropOut()
-		c.out = s.buf
-		c.popSegment()
-		return true
-	}
-	if c.is(parked) || *budget <= 0 {
-		return false
-	}
+	return false
+}
+
+// ask fills out from the producer whose turn it is, as far as that gives, and
+// tells whether there is something to send.
+func (c *Conn) ask(budget *int) bool {
+	src := c.rest[0].src
 	if cap(c.out) < pullSize {
 		c.fit(pullSize)
 	}
-	src := s.src
-	c.e.Enter((*source)(c), "producer")
-	n, err := src.Read(c.out[:pullSize])
-	c.e.Leave()
-	if c.is(ended) {
-		return false
+	// Not the Conn's while src may write into it: a callback could end the
+	// Conn, and another one be given the buffer.
+	buf := c.out[:0]
+	c.out = nil
+	var failed error
+	for room := pullSize; room > 0 && *budget > 0 && failed == nil; {
+		c.e.Enter((*source)(c), "producer")
+		n, err := src.Read(buf[len(buf):pullSize])
+		c.e.Leave()
+		if c.is(ended) {
+			c.e.PutBuffer(buf)
+			return false
+		}
+		if n < 0 || n > room {
+			n, err = 0, errBadCount
+		}
+		buf = buf[:len(buf)+n]
+		room -= n
+		*budget -= max(n, pullCost)
+		failed = err
+		if n == 0 && err == nil {
+			c.rest[0].dry = true
+			break
+		}
 	}
-	if n > 0 {
-		c.out = c.out[:n]
-		c.queued += n
-		c.e.Buffered += int64(n)
-		*budget -= n
-	}
-	switch {
-	case err == io.EOF:
+	c.out, c.off = buf, 0
+	c.queued += len(buf)
+	c.e.Buffered += int64(len(buf))
+	switch failed {
+	case nil:
+	case io.EOF:
 		c.popSegment()
-	case err != nil:
-		c.end(err)
-		return false
-	case n == 0:
-		c.state |= parked
-		return false
+	default:
+		c.rest[0] = segment{err: failed} // once what came before is sent
 	}
-	return n > 0 || c.pull(budget)
+	return len(buf) > 0
 }
+
+// errBadCount is bufio's: a reader that breaks io.Reader's contract.
+var errBadCount = errors.New("channel: producer returned an invalid count from Read")
 
 func (c *Conn) popSegment() {
 	c.rest[0] = segment{}
@@ -413,7 +490,7 @@ func (c *Conn) fallen() {
 // drained: nothing waits, so what was waiting for that can be done.
 func (c *Conn) drained() {
 	if c.is(draining) {
-		c.end(nil)
+		c.linger()
 		return
 	}
 	if !c.is(shutWanted) || c.is(shutDone) {
@@ -424,10 +501,10 @@ func (c *Conn) drained() {
 		c.end(nil) // both directions are over
 		return
 	}
-	if c.is(isFile) {
-		return // a terminal: there is no half of it to close
-	}
-	if errno := c.e.Sys.ShutdownWrite(int(c.fd)); errno != 0 && errno != syscall.ENOTCONN {
+	switch errno := c.e.Sys.ShutdownWrite(int(c.fd)); errno {
+	case 0, syscall.ENOTCONN:
+	case syscall.ENOTSOCK: // a terminal: there is no half of it to close
+	default:
 		c.writeFailed(errno)
 	}
 }

@@ -1,6 +1,8 @@
 package channel
 
 import (
+	"errors"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -13,7 +15,10 @@ type tcpOptions struct {
 	keepAlive time.Duration
 }
 
-const keepAliveDefault = 15 * time.Second
+const (
+	keepAliveDefault = 15 * time.Second
+	keepAliveMax     = 32767 // seconds; Linux refuses more
+)
 
 // set applies the options. Errors do not matter: the connection works without,
 // and one whose peer has gone already (EINVAL on some systems) says so soon.
@@ -26,7 +31,7 @@ func (o tcpOptions) set(s sys.System, fd int) {
 		period = keepAliveDefault
 	}
 	if period > 0 && s.SetOption(fd, sys.KeepAlive, 1) == 0 {
-		seconds := int(max((period+time.Second-1)/time.Second, 1))
+		seconds := int(min(max(period/time.Second, 1), keepAliveMax))
 		s.SetOption(fd, sys.KeepIdle, seconds)
 		s.SetOption(fd, sys.KeepInterval, seconds)
 		s.SetOption(fd, sys.KeepCount, 9)
@@ -40,3 +45,28 @@ func control(f func(network, address string, c syscall.RawConn) error, network, 
 	}
 	return f(network, address, rawConn{fd: func() (int, error) { return fd, nil }})
 }
+
+// rawConn is a descriptor as a syscall.RawConn.
+type rawConn struct{ fd func() (int, error) }
+
+func (r rawConn) Control(f func(uintptr)) error {
+	fd, err := r.fd()
+	if err != nil {
+		return err
+	}
+	f(uintptr(fd))
+	return nil
+}
+
+func (r rawConn) Read(f func(uintptr) bool) error {
+	done := false
+	if err := r.Control(func(fd uintptr) { done = f(fd) }); err != nil {
+		return err
+	}
+	if !done {
+		return fmt.Errorf("channel: waiting inside SyscallConn: %w", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+func (r rawConn) Write(f func(uintptr) bool) error { return r.Read(f) }

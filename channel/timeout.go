@@ -1,8 +1,11 @@
 package channel
 
 import (
+	"errors"
 	"math"
 	"time"
+
+	"github.com/seed-20e08ac4/asyncore/internal/core"
 )
 
 const (
@@ -15,6 +18,8 @@ const (
 	shortage    = 5 * time.Millisecond
 	shortageMax = time.Second
 )
+
+var errLingered = errors.New("channel: lingered long enough")
 
 // SetIdleTimeout closes the Conn with ErrIdle when no byte has moved in either
 // direction for d, counted from now. 0, the default, or a negative d: never.
@@ -50,14 +55,17 @@ func (c *Conn) deadlines(now int64) (next int64, over error) {
 	if c.is(connecting) && c.limit != 0 {
 		check(c.limit, errDialTimeout)
 	}
-	if c.is(draining) {
-		check(c.limit, ErrStalled)
+	switch {
+	case c.is(lingering):
+		check(c.limit, errLingered)
+	case c.is(draining):
+		check(max(c.limit, core.Later(c.progress, lingerTimeout)), ErrStalled)
 	}
-	if c.idle > 0 && !c.is(connecting) {
-		check(c.active+int64(c.idle), ErrIdle)
+	if c.idle > 0 && !c.is(connecting|lingering) {
+		check(core.Later(c.active, c.idle), ErrIdle)
 	}
 	if c.stall > 0 && c.waiting() && !c.is(connecting) {
-		check(c.progress+int64(c.stall), ErrStalled)
+		check(core.Later(c.progress, c.stall), ErrStalled)
 	}
 	return next, over
 }
@@ -87,6 +95,8 @@ func (s *source) Expire() {
 	switch {
 	case over == errDialTimeout:
 		c.dialTimedOut()
+	case over == errLingered:
+		c.end(nil) // all was flushed, and the peer had its time
 	case over != nil:
 		c.end(over)
 	case c.retry != 0 && c.retry <= now:
@@ -97,10 +107,10 @@ func (s *source) Expire() {
 	c.rearm()
 }
 
-// pauseFor takes the Conn out of the poller, where it would spin, for as long
-// as the kernel's shortage is expected to last.
-func (c *Conn) pauseFor(first time.Duration) {
-	c.backoff = min(max(2*c.backoff, first), shortageMax)
-	c.retry = c.e.Now() + int64(c.backoff)
+// backOff takes the Conn out of the poller, where it would spin, for as
+// long as the kernel's shortage is expected to last.
+func (c *Conn) backOff() {
+	c.backoff = min(max(2*c.backoff, shortage), shortageMax)
+	c.retry = core.Later(c.e.Now(), c.backoff)
 	c.rearm()
 }

@@ -24,8 +24,9 @@
 //
 // The loop waits (not at all if anything is pending), reads its clock, and
 // then in this order: ready descriptors; timers that are due; posts; output;
-// closes, and what they wrote; changed interest. What arrives during a turn
-// waits for the next one, so no source of work can starve another.
+// closes, and what they wrote; changed interest. What arrives of a kind while
+// that kind is being served waits for the next turn, and so do timers that the
+// turn sets, so no source of work can starve another.
 //
 // # Panics
 //

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +38,8 @@ type Config struct {
 
 	// Debug checks each call for its goroutine, and overwrites inbound bytes
 	// after the callback that they were for. It costs about a microsecond a
-	// call.
+	// call. The environment variable ASYNCORE_DEBUG, not empty, sets it for
+	// every loop.
 	Debug bool
 
 	// CrashOnPanic lets a callback's panic end the process.
@@ -83,6 +86,12 @@ func newOn(c Config, s sys.System) (*Loop, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.MaxPosts < 0 || c.Workers < 0 {
+		return nil, errors.New("loop: Config: MaxPosts and Workers must not be negative")
+	}
+	if os.Getenv("ASYNCORE_DEBUG") != "" {
+		c.Debug = true
+	}
 	e, err := core.New(s, core.Options{
 		Poller:       c.Poller,
 		Logger:       c.Logger,
@@ -125,18 +134,14 @@ func (l *Loop) Run(ctx context.Context) error {
 		return err
 	}
 	defer l.leave()
-	var cancelled atomic.Bool
-	defer context.AfterFunc(ctx, func() {
-		cancelled.Store(true)
-		l.e.Wake()
-	})()
+	defer context.AfterFunc(ctx, func() { l.e.Wake() })()
 	l.e.Resume()
 	for {
 		switch {
 		case l.stop.Load():
 			l.stop.Store(false)
 			return nil
-		case cancelled.Load() || ctx.Err() != nil && ctx.Done() != nil:
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case !l.e.Alive():
 			return nil
@@ -174,6 +179,9 @@ func (l *Loop) enter() error {
 }
 
 func (l *Loop) leave() {
+	if l.e.IsClosed() {
+		l.shut(ErrClosed) // the rest of it, if a callback has ended the goroutine
+	}
 	l.e.Disown()
 	l.running.Store(false)
 }
@@ -212,30 +220,56 @@ func (l *Loop) Close() error {
 }
 
 func (l *Loop) shut(reason error) {
+	defer func() { // also if a callback ends the goroutine
+		l.pool.close()
+		l.signals.close()
+	}()
 	l.e.Close(reason)
-	l.pool.close()
-	l.signals.close()
 }
 
 // Wake ends the wait under way, or the next one: a turn happens. It may be
-// called from any goroutine.
-func (l *Loop) Wake() error { return l.e.Wake() }
+// called from any goroutine. The error is ErrClosed.
+func (l *Loop) Wake() error {
+	err := l.e.Wake()
+	if errors.Is(err, net.ErrClosed) {
+		return ErrClosed
+	}
+	return err
+}
 
-// Post runs fn on the loop's goroutine, in the next turn and in the order of
-// posting. It may be called from any goroutine, callbacks included, and never
-// blocks: the error is ErrClosed or ErrFull, and fn then does not run. It is
-// Twisted's callFromThread and asyncio's call_soon_threadsafe; asyncore had
-// nothing like it.
-func (l *Loop) Post(fn func()) error { return l.e.Post(fn) }
+// Post runs fn on the loop's goroutine, when the loop next comes to its posts,
+// and in the order of posting; what a post posts waits for the next turn. It
+// may be called from any goroutine, callbacks included, and never blocks: the
+// error is ErrClosed or ErrFull, and fn then does not run. It is Twisted's
+// callFromThread and asyncio's call_soon_threadsafe; asyncore had nothing like
+// it.
+func (l *Loop) Post(fn func()) error {
+	notNil(fn != nil, "Post")
+	return l.e.Post(fn)
+}
+
+// notNil reports a programmer's mistake where it is made, not in the turn that
+// would call the function.
+func notNil(ok bool, method string) {
+	if !ok {
+		panic("loop: " + method + ": function is nil")
+	}
+}
 
 // Hold keeps Run from returning for lack of work until release is called,
 // which any goroutine may do, once or more often. It is for a loop that only
 // waits for posts.
-func (l *Loop) Hold() (release func()) { return l.e.Hold() }
+func (l *Loop) Hold() (release func()) {
+	l.e.Check()
+	return l.e.Hold()
+}
 
 // Now is the loop's clock: monotonic time since New. In a callback it stands
 // still at the beginning of the turn, so that all callbacks of a turn agree.
-func (l *Loop) Now() time.Duration { return time.Duration(l.e.Now() - l.epoch) }
+func (l *Loop) Now() time.Duration {
+	l.e.Check()
+	return time.Duration(l.e.Now() - l.epoch)
+}
 
 // FD returns a descriptor that is readable while the poller has something to
 // report, for nesting this loop in another one; -1 where the backend has none.

@@ -14,6 +14,7 @@ import (
 // that has begun goes on, so give it a context of its own if it should not.
 func (l *Loop) Offload(work func() error, done func(error)) error {
 	l.e.Check()
+	notNil(work != nil && done != nil, "Offload")
 	if l.e.IsClosed() {
 		return ErrClosed
 	}

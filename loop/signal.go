@@ -15,11 +15,16 @@ import (
 // back, unless others of the process have asked for the signal.
 func (l *Loop) Signal(fn func(os.Signal), sigs ...os.Signal) (stop func()) {
 	l.e.Check()
+	notNil(fn != nil, "Signal")
+	if l.e.IsClosed() {
+		return func() {}
+	}
 	var stops []func()
 	for _, sig := range sigs {
 		stops = append(stops, l.signal(fn, sig))
 	}
 	return func() {
+		l.e.Check()
 		for _, stop := range stops {
 			stop()
 		}
@@ -54,18 +59,21 @@ func (l *Loop) signal(fn func(os.Signal), sig os.Signal) (stop func()) {
 		if stopped.CompareAndSwap(false, true) {
 			signal.Stop(arrived)
 			close(done)
+			delete(l.signals, done)
 		}
 	}
-	l.signals = append(l.signals, stop)
+	if l.signals == nil {
+		l.signals = signals{}
+	}
+	l.signals[done] = stop
 	return stop
 }
 
 // signals are the functions that end what Signal began.
-type signals []func()
+type signals map[chan struct{}]func()
 
-func (s *signals) close() {
-	for _, stop := range *s {
+func (s signals) close() {
+	for _, stop := range s {
 		stop()
 	}
-	*s = nil
 }

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"math"
 	"time"
 
 	"github.com/seed-20e08ac4/asyncore/internal/core"
@@ -23,6 +22,7 @@ type Timer struct {
 // the next turn if d is not positive. Timers run in the order of their
 // deadlines, equal ones in the order in which they were set.
 func (l *Loop) After(d time.Duration, fn func()) *Timer {
+	notNil(fn != nil, "After")
 	t := &Timer{l: l, fn: fn}
 	t.Reset(d)
 	return t
@@ -33,6 +33,7 @@ func (l *Loop) After(d time.Duration, fn func()) *Timer {
 // skipped, not made up for. d must be positive. An Every does not keep Run
 // running, and is cancelled if fn panics.
 func (l *Loop) Every(d time.Duration, fn func()) *Timer {
+	notNil(fn != nil, "Every")
 	if d <= 0 {
 		panic("loop: Every: interval is not positive")
 	}
@@ -58,8 +59,7 @@ func (t *Timer) Reset(d time.Duration) bool {
 	t.l.e.Check()
 	was := t.core.Armed() || t.repeat
 	t.repeat = false
-	now := t.l.e.Now()
-	t.arm(now + min(int64(max(d, 0)), math.MaxInt64-now))
+	t.arm(core.Later(t.l.e.Now(), max(d, 0)))
 	return was
 }
 
@@ -91,18 +91,29 @@ type expirer Timer
 func (x *expirer) Expire() {
 	t := (*Timer)(x)
 	t.keep(false)
-	t.repeat = t.period > 0
+	returned := false
+	if t.period > 0 {
+		t.repeat = true
+		defer func() { t.next(returned) }()
+	}
 	t.l.e.Enter(nil, "timer")
 	t.fn()
 	t.l.e.Leave()
-	if !t.repeat {
-		return // stopped or reset by fn itself
-	}
+	returned = true
+}
+
+// next arms an Every again when its function has ended.
+func (t *Timer) next(returned bool) {
+	repeat := t.repeat
 	t.repeat = false
-	next := t.at + int64(t.period)
-	if now := t.l.e.Now(); next <= now {
-		missed := (now - t.at) / int64(t.period)
-		next = t.at + (missed+1)*int64(t.period)
+	switch {
+	case !returned:
+		t.l.e.Disarm(&t.core) // a panic cancels, also what fn has Reset
+	case repeat: // neither stopped nor reset by fn itself
+		at := t.at
+		if now := t.l.e.Now(); now > at {
+			at += (now - at) / int64(t.period) * int64(t.period) // the last one missed
+		}
+		t.arm(core.Later(at, t.period))
 	}
-	t.arm(next)
 }

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -24,7 +25,8 @@ type Watch struct {
 // stays the caller's, who must Stop the Watch before closing it. An error
 // means that the poller refuses fd.
 //
-// A Watch ends with its loop, and when fn panics.
+// A Watch ends with its loop, when fn panics, and when the poller refuses what
+// Set asks for; the last two are logged.
 func (l *Loop) Watch(fd int, want asyncore.Interest, fn func(ready asyncore.Interest)) (*Watch, error) {
 	l.e.Check()
 	if l.e.IsClosed() {
@@ -72,10 +74,15 @@ func (w *watched) Ready(ready asyncore.Interest) {
 }
 
 func (w *watched) Fail(err error) {
-	if !w.gone {
-		(*Watch)(w).Stop()
-		w.e.Log(slog.LevelWarn, "watch ended", slog.Int("fd", w.fd), slog.Any("err", err))
+	if w.gone {
+		return
 	}
+	(*Watch)(w).Stop()
+	level := slog.LevelError
+	if _, panicked := errors.AsType[*PanicError](err); panicked || err == ErrClosed {
+		level = slog.LevelDebug // the panic has its own record
+	}
+	w.e.Log(level, "watch ended", slog.Int("fd", w.fd), slog.Any("err", err))
 }
 
 func (w *watched) Flush() {}

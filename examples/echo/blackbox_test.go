@@ -146,7 +146,7 @@ func traced(t *testing.T, options ...string) *server {
 
 func (s *server) killTracee() {
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.Process.Pid))
-	for _, child := range strings.Fields(string(children)) {
+	for child := range strings.FieldsSeq(string(children)) {
 		if pid, err := strconv.Atoi(child); err == nil {
 			syscall.Kill(pid, syscall.SIGTERM)
 		}

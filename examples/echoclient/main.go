@@ -7,7 +7,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"net"
 	"os"
 
 	"github.com/seed-20e08ac4/asyncore/channel"
@@ -46,7 +48,9 @@ func run(addr string) error {
 		Read:    func(_ *channel.Conn, p []byte) { feed(conn, out, p) },
 		Write:   func(*channel.Conn) { in.Resume() },
 		Close: func(_ *channel.Conn, err error) {
-			failed = err
+			if failed == nil {
+				failed = err
+			}
 			in.Abort()
 			out.Close()
 		},
@@ -57,6 +61,12 @@ func run(addr string) error {
 	in, err = channel.Open(l, os.Stdin, &channel.Handler{
 		Read: func(_ *channel.Conn, p []byte) { feed(in, conn, p) },
 		EOF:  func(*channel.Conn) { conn.CloseWrite() },
+		Close: func(_ *channel.Conn, err error) {
+			if err != nil && !errors.Is(err, net.ErrClosed) {
+				failed = err
+				conn.Abort()
+			}
+		},
 	})
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ type Options struct {
 	Logger       *slog.Logger
 	Debug        bool
 	CrashOnPanic bool
-	Slow         time.Duration // report callbacks that take longer; 0: none
+	Slow         time.Duration // report callbacks that take so long; 0: none
 	Spin         time.Duration // poll for so long before sleeping
 	MaxPosts     int
 	MaxBuffered  int64
@@ -74,8 +74,8 @@ type Engine struct {
 
 	buffers
 
-	// Hub is what package channel keeps for each loop.
-	Hub any
+	// Hub is what package channel keeps for each loop; nil if nothing.
+	Hub Hub
 }
 
 // Of returns the engine of a *loop.Loop, and On makes a *loop.Loop on a
@@ -147,6 +147,9 @@ func (e *Engine) Wake() error {
 // NextDeadline is when the next turn has something to do without an event:
 // now while anything is pending; ok is false if never.
 func (e *Engine) NextDeadline() (at int64, ok bool) {
+	if e.closed {
+		return 0, false
+	}
 	if e.pending() {
 		return e.Now(), true
 	}
@@ -168,13 +171,22 @@ func (e *Engine) Close(reason error) {
 	e.reason = reason
 	e.posts.close()
 	e.inTurn, e.now = true, e.Sys.Now()
+	defer func() { // also if a callback ends the goroutine
+		e.inTurn = false
+		e.timers.clear()
+		e.poller.Close()
+	}()
 	e.run(closing)
-	e.inTurn = false
-	e.timers.clear()
-	e.poller.Close()
 }
 
+// Hub is told to fail its sources before the engine fails all others: it knows
+// the order in which they were made.
+type Hub interface{ FailAll(err error) }
+
 func (e *Engine) failAll() {
+	if e.Hub != nil {
+		e.Hub.FailAll(e.reason)
+	}
 	for i := range e.slots {
 		if src := e.slots[i].src; src != nil {
 			src.Fail(e.reason)
@@ -182,8 +194,7 @@ func (e *Engine) failAll() {
 	}
 }
 
-// Log writes an error-level record; a logger that panics is counted and
-// otherwise ignored.
+// Log writes a record; a logger that panics is counted and otherwise ignored.
 func (e *Engine) Log(level slog.Level, msg string, attrs ...slog.Attr) {
 	defer func() {
 		if v := recover(); v != nil {

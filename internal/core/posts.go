@@ -56,7 +56,9 @@ func (e *Engine) post(fn func(), most int) error {
 	}
 	p.mu.Unlock()
 	if p.asleep.Load() && p.asleep.CompareAndSwap(true, false) {
-		return e.Wake()
+		// Not an error of the post, which is accepted and will run: a loop
+		// that is closed meanwhile runs it and then refuses to be woken.
+		e.Wake()
 	}
 	return nil
 }
@@ -72,6 +74,17 @@ func (p *posts) take(empty []func()) []func() {
 	p.queue = empty
 	p.waiting.Store(false)
 	return taken
+}
+
+// putBack returns what take gave and nobody has run.
+func (p *posts) putBack(taken []func()) {
+	if len(taken) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(taken, p.queue...)
+	p.waiting.Store(true)
 }
 
 func (p *posts) close() {

@@ -111,6 +111,11 @@ func (e *Engine) Apply(token uint64) error {
 	if s == nil {
 		return nil
 	}
+	if last := len(e.changed) - 1; last >= 0 && e.changed[last] == uint32(token) {
+		// The Want just before; nothing of it is left for a turn to do.
+		e.changed = e.changed[:last]
+		s.changed = false
+	}
 	return e.apply(s, token)
 }
 
@@ -132,14 +137,19 @@ func (e *Engine) apply(s *slot, token uint64) (err error) {
 		}
 	}
 	if err != nil {
-		s.have = 0
+		if s.have != 0 {
+			// The source is to close: its old interest must not outlive it.
+			e.poller.Remove(int(s.fd))
+			s.have = 0
+		}
 		return err
 	}
 	s.have = s.want
 	return nil
 }
 
-// Again asks for a Ready(0) in the next turn.
+// Again asks for a Ready(0) after the coming events: those of this turn while
+// they are being dispatched, else the next turn's.
 func (e *Engine) Again(token uint64) { e.again = append(e.again, token) }
 
 // Dirty asks for a Flush in the coming flush phase. The caller sees to it

@@ -1,5 +1,10 @@
 package core
 
+import (
+	"math"
+	"time"
+)
+
 // Timer is one deadline, to be embedded in what it belongs to.
 type Timer struct {
 	owner Expirer
@@ -9,6 +14,9 @@ type Timer struct {
 // Expirer is what a Timer belongs to. Expire runs once per arming, in the
 // turn's timer phase, when the timer is no longer armed.
 type Expirer interface{ Expire() }
+
+// Later is at+d, or the end of time if that comes first.
+func Later(at int64, d time.Duration) int64 { return at + min(int64(d), math.MaxInt64-at) }
 
 // Armed tells whether the timer is going to expire.
 func (t *Timer) Armed() bool { return t.pos != 0 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/seed-20e08ac4/asyncore"
@@ -14,7 +15,9 @@ import (
 // goroutine with runtime.Goexit, as testing.T.FailNow does.
 var errGoexit = errors.New("loop: a callback ended the loop's goroutine")
 
-// batch is how many events one wait may return.
+// batch is how many events one wait may return at first. It grows with the
+// registrations: a descriptor whose event found no room would look idle, and
+// its timeout would fire although the kernel holds its data.
 const batch = 1024
 
 // turn is the state of the turn under way. A phase works through a list by
@@ -61,12 +64,10 @@ var turning = []phase{
 	{take: func(e *Engine) {}, work: (*Engine).applyChanged},
 }
 
-// closing is the last turn: posts that were accepted, then every source.
+// closing is the last turn: posts that were accepted, then every source. A closed
+// loop takes no new ones.
 var closing = []phase{
 	{take: func(e *Engine) { e.turn.posted = e.posts.take(e.turn.posted) }, work: (*Engine).runPosts},
-	{take: (*Engine).failAll, work: func(*Engine) {}},
-	{take: (*Engine).takeDue, work: (*Engine).finish},
-	// A Close callback may have opened something new.
 	{take: (*Engine).failAll, work: func(*Engine) {}},
 	{take: (*Engine).takeDue, work: (*Engine).finish},
 }
@@ -95,6 +96,9 @@ func (e *Engine) Turn(limit time.Duration) error {
 }
 
 func (e *Engine) wait(limit time.Duration) (int, error) {
+	if len(e.turn.events) < len(e.slots) {
+		e.turn.events = make([]asyncore.Event, 2*len(e.slots))
+	}
 	timeout := limit
 	if e.pending() {
 		timeout = 0
@@ -104,10 +108,12 @@ func (e *Engine) wait(limit time.Duration) (int, error) {
 		}
 	}
 	if e.Spin > 0 && timeout != 0 {
-		if n, done, err := e.spin(timeout); done {
+		n, left, err := e.spin(timeout)
+		if left == 0 {
 			e.posts.asleep.Store(false)
 			return n, err
 		}
+		timeout = left
 	}
 	n, err := e.poller.Wait(e.turn.events, timeout)
 	e.posts.asleep.Store(false)
@@ -115,9 +121,9 @@ func (e *Engine) wait(limit time.Duration) (int, error) {
 }
 
 // spin polls without sleeping: waking a core takes longer than many an answer
-// does to arrive. It is done when there is something to do, or the timeout
-// that it must not outlast has passed.
-func (e *Engine) spin(timeout time.Duration) (n int, done bool, err error) {
+// does to arrive. It returns what is left of the timeout to sleep for, 0 if
+// there is something to do or all of it has passed.
+func (e *Engine) spin(timeout time.Duration) (n int, left time.Duration, err error) {
 	span := e.Spin
 	if timeout > 0 {
 		span = min(span, timeout)
@@ -125,10 +131,13 @@ func (e *Engine) spin(timeout time.Duration) (n int, done bool, err error) {
 	for end := e.clock + int64(span); ; {
 		n, err = e.poller.Wait(e.turn.events, 0)
 		if n != 0 || err != nil || e.posts.waiting.Load() || e.posts.woken.Swap(false) {
-			return n, true, err
+			return n, 0, err
 		}
-		if e.Sys.Now() >= end {
-			return 0, span == timeout, nil
+		if now := e.Sys.Now(); now >= end {
+			if timeout > 0 {
+				timeout = max(timeout-time.Duration(now-e.clock), 0)
+			}
+			return 0, timeout, nil
 		}
 	}
 }
@@ -167,11 +176,17 @@ func (e *Engine) unwound(v any) {
 	e.turn.src = nil
 	if v == nil {
 		// The goroutine is on its way out: close all while it still runs.
-		e.inTurn = false
+		if e.closed {
+			for !e.contained() {
+			}
+			return
+		}
+		e.abandon()
 		e.Close(errGoexit)
 		return
 	}
 	if e.CrashOnPanic {
+		e.abandon()
 		panic(v)
 	}
 	e.Panics++
@@ -184,6 +199,24 @@ func (e *Engine) unwound(v any) {
 	}
 	e.Log(slog.LevelError, "callback panicked", slog.String("in", who), slog.String("hook", hook),
 		slog.Any("panic", v), slog.String("stack", string(stack)))
+}
+
+// abandon ends the turn where it stands. What it has taken and not served waits
+// again, as if it had not.
+func (e *Engine) abandon() {
+	t := &e.turn
+	e.posts.putBack(slices.DeleteFunc(t.posted, func(fn func()) bool { return fn == nil }))
+	t.posted = nil
+	e.due = append(slices.DeleteFunc(t.due, func(src Source) bool { return src == nil }), e.due...)
+	t.due = nil
+	e.dirty = append(slices.DeleteFunc(t.dirty, func(src Source) bool { return src == nil }), e.dirty...)
+	t.dirty = nil
+	if len(t.again) > 0 { // its phase is the one that ends here
+		e.again = append(t.again[t.cursor:], e.again...)
+		t.again = nil
+	}
+	e.inTurn = false
+	e.posts.asleep.Store(true) // as at the end of a turn
 }
 
 // Enter tells that a callback of src begins; src is nil for a timer's or a
@@ -206,7 +239,7 @@ func (e *Engine) Leave() {
 func (e *Engine) slow() {
 	took := time.Duration(e.Sys.Now() - e.turn.began)
 	e.LongestCallback = max(e.LongestCallback, took)
-	if took <= e.Slow {
+	if took < e.Slow {
 		return
 	}
 	who := "loop"
@@ -227,13 +260,17 @@ func (e *Engine) dispatch() {
 			e.Stale++
 			continue
 		}
-		ready := ev.Ready
-		if ready&(asyncore.HangUp|asyncore.Fault) != 0 {
-			// Hints, which stand for either direction: the call will tell.
-			ready |= asyncore.Readable | asyncore.Writable
-		}
 		// By the interest of now: a callback before us may have changed it.
-		if ready &= s.want; ready != 0 {
+		ready := ev.Ready & s.want
+		if ev.Ready&(asyncore.HangUp|asyncore.Fault) != 0 {
+			// Hints, which stand for either direction: the call will tell. Who
+			// waits for urgent data only hears of it too, or it would spin.
+			ready |= s.want & (asyncore.Readable | asyncore.Writable)
+			if ready == 0 {
+				ready = s.want
+			}
+		}
+		if ready != 0 {
 			s.src.Ready(ready)
 		}
 	}
@@ -250,6 +287,7 @@ func (e *Engine) dispatchAgain() {
 			s.src.Ready(0)
 		}
 	}
+	t.again = t.again[:0]
 }
 
 func (e *Engine) expire() {
@@ -258,6 +296,7 @@ func (e *Engine) expire() {
 		if t == nil {
 			return
 		}
+		e.Timers++
 		t.owner.Expire()
 	}
 }
@@ -315,5 +354,6 @@ func (e *Engine) applyChanged() {
 func (e *Engine) Yield() {
 	if e.owner.alone {
 		runtime.Gosched()
+		e.Resume()
 	}
 }

@@ -124,25 +124,15 @@ func (r *real) Mode(fd int) (Mode, syscall.Errno) {
 
 func (r *real) SetNonblock(fd int, on bool) syscall.Errno { return errno(unix.SetNonblock(fd, on)) }
 
-func (r *real) Fstat(fd int) (Stat, syscall.Errno) {
-	var st unix.Stat_t
-	err := unix.Fstat(fd, &st)
-	return stat(&st), errno(err)
-}
-
 func (r *real) Lstat(path string) (Stat, syscall.Errno) {
 	var st unix.Stat_t
 	err := unix.Lstat(path, &st)
-	return stat(&st), errno(err)
-}
-
-func stat(st *unix.Stat_t) Stat {
 	return Stat{
 		Dev:    uint64(st.Dev),
 		Ino:    uint64(st.Ino),
 		Socket: st.Mode&unix.S_IFMT == unix.S_IFSOCK,
 		Mine:   int(st.Uid) == os.Geteuid(),
-	}
+	}, errno(err)
 }
 
 func (r *real) Chmod(path string, mode uint32) syscall.Errno {

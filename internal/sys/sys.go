@@ -57,7 +57,6 @@ type System interface {
 	Dup(fd int) (int, syscall.Errno)
 	Mode(fd int) (Mode, syscall.Errno)
 	SetNonblock(fd int, on bool) syscall.Errno
-	Fstat(fd int) (Stat, syscall.Errno)
 
 	// The file system, as far as Unix sockets need it.
 	Lstat(path string) (Stat, syscall.Errno)
@@ -115,7 +114,7 @@ type Mode struct {
 	Read, Write, Nonblock bool
 }
 
-// Stat is what a descriptor or path refers to.
+// Stat is what a path refers to.
 type Stat struct {
 	Dev, Ino uint64
 	Socket   bool

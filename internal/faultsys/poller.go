@@ -1,0 +1,98 @@
+package faultsys
+
+import (
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-20e08ac4/asyncore"
+	"github.com/seed-20e08ac4/asyncore/internal/sys"
+)
+
+// glance is how long a wait lasts whose events a Mangle function may want to
+// add to.
+const glance = time.Millisecond
+
+func (f *Sys) OpenPoller(name string) (sys.Poller, error) {
+	p, err := f.System.OpenPoller(name)
+	if err != nil {
+		return nil, err
+	}
+	f.pollers++
+	return &poller{Poller: p, f: f}, nil
+}
+
+// Mangle has change replace each batch of events before the loop sees it; nil
+// ends that. The events are level-triggered: what is dropped comes again.
+func (f *Sys) Mangle(change func([]asyncore.Event) []asyncore.Event) { f.mangle = change }
+
+// Token is the token under which a descriptor was last given to the poller.
+func (f *Sys) Token(fd int) uint64 { return f.tokens[fd] }
+
+type poller struct {
+	sys.Poller
+	f     *Sys
+	woken atomic.Bool
+}
+
+func (p *poller) fail(c Call, fd int) error {
+	if errno, _ := p.f.use(c, fd); errno != 0 {
+		return os.NewSyscallError(string(c), errno)
+	}
+	return nil
+}
+
+func (p *poller) Add(fd int, token uint64, want asyncore.Interest) error {
+	if err := p.fail(Add, fd); err != nil {
+		return err
+	}
+	p.f.tokens[fd] = token
+	return p.Poller.Add(fd, token, want)
+}
+
+func (p *poller) Modify(fd int, token uint64, want asyncore.Interest) error {
+	if err := p.fail(Modify, fd); err != nil {
+		return err
+	}
+	p.f.tokens[fd] = token
+	return p.Poller.Modify(fd, token, want)
+}
+
+func (p *poller) Remove(fd int) error {
+	if err := p.fail(Remove, fd); err != nil {
+		return err
+	}
+	return p.Poller.Remove(fd)
+}
+
+func (p *poller) Wait(dst []asyncore.Event, timeout time.Duration) (int, error) {
+	if err := p.fail(Wait, -1); err != nil {
+		return 0, err
+	}
+	first := timeout
+	switch {
+	case p.f.manual && timeout > 0:
+		first = 0
+	case p.f.mangle != nil && timeout != 0:
+		first = glance
+	}
+	n, err := p.Poller.Wait(dst, first)
+	if p.f.mangle != nil && err == nil {
+		n = copy(dst, p.f.mangle(dst[:n:n]))
+	}
+	if n == 0 && err == nil && p.f.manual && timeout > 0 && !p.woken.Load() {
+		p.f.Advance(timeout)
+	}
+	p.woken.Store(false)
+	return n, err
+}
+
+func (p *poller) Wake() error {
+	p.woken.Store(true)
+	return p.Poller.Wake()
+}
+
+func (p *poller) Close() error {
+	p.f.pollers--
+	return p.Poller.Close()
+}
