@@ -160,6 +160,7 @@ func TestIdleTimeoutOfManyReady(t *testing.T) {
 				t.Cleanup(func() { unix.Close(p[1]) })
 				unix.CloseOnExec(p[0])
 				unix.CloseOnExec(p[1])
+				unix.SetNonblock(p[0], true) // else each Conn looks at all others when it ends
 				f := os.NewFile(uintptr(p[0]), "pair")
 				c, err := channel.Open(k.l, f, k.handler())
 				f.Close()

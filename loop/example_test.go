@@ -52,9 +52,9 @@ func ExampleLoop_After() {
 	}
 	defer l.Close()
 
-	l.After(2*time.Millisecond, func() { fmt.Println("second") })
 	l.After(time.Millisecond, func() {
 		fmt.Println("first")
+		l.After(time.Millisecond, func() { fmt.Println("second") })
 		l.After(0, func() { fmt.Println("as soon as possible: in the next turn") })
 	})
 	fmt.Println(l.Run(context.Background()))
