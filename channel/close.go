@@ -45,8 +45,8 @@ func (c *Conn) Abort() {
 func (c *Conn) drain() {
 	c.state |= draining
 	c.unpark()
-	if c.broken != nil {
-		c.end(c.broken)
+	if c.is(broken) {
+		c.end(c.reason)
 		return
 	}
 	c.limit = c.e.Now() + int64(lingerTimeout)
@@ -131,10 +131,16 @@ func (c *Conn) writeFailed(errno syscall.Errno) {
 		c.failed("write", "write", errno)
 		return
 	}
-	c.broken = c.sysError("write", "write", errno)
+	c.breakOff(c.sysError("write", "write", errno))
 	c.discardOutput()
 	c.state &^= choked | risen
 	c.e.Again(c.token) // nobody may tell again that there is something to read
+}
+
+// breakOff ends output for a reason that Close is told when input has ended too.
+func (c *Conn) breakOff(err error) {
+	c.state |= broken
+	c.reason = err
 }
 
 // Finish closes the descriptor and tells the user.

@@ -40,9 +40,8 @@ type Conn struct {
 	rest    []segment
 	written uint64
 	water   *water
-	broken  error // why writing failed, while what is left is being read
 
-	reason error // for Close
+	reason error // for Close; while broken, why writing failed
 
 	// Timeouts, all on one timer: see timeout.go.
 	timer    core.Timer
@@ -95,6 +94,7 @@ const (
 	noWrite                       // opened for reading only
 	wasBlocking                   // O_NONBLOCK is to be taken back
 	full                          // the kernel took less than all; the poller will tell
+	broken                        // writing failed; what is left is being read
 	lost                          // the descriptor was closed by somebody else
 )
 
@@ -237,7 +237,7 @@ func (c *Conn) Resume() {
 	if len(c.tail) > 0 {
 		c.state |= redeliver
 	}
-	if c.is(redeliver) || c.broken != nil {
+	if c.is(redeliver) || c.is(broken) {
 		c.again()
 	}
 	c.watch()
@@ -336,7 +336,7 @@ func (s *source) Ready(ready asyncore.Interest) {
 			c.flush()
 		}
 		c.deliverTail()
-		if (ready&asyncore.Readable != 0 || c.broken != nil) && c.reading() {
+		if (ready&asyncore.Readable != 0 || c.is(broken)) && c.reading() {
 			c.readAll()
 		}
 	}

@@ -186,7 +186,7 @@ func (c *Conn) connectReady() {
 	case syscall.ECONNRESET, syscall.EPIPE:
 		// It stood, and was reset before we looked: what the peer had to say
 		// is read first.
-		c.broken = c.sysError("read", "connect", pending)
+		c.breakOff(c.sysError("read", "connect", pending))
 		c.established()
 		return
 	default:

@@ -41,8 +41,8 @@ func (c *Conn) readAll() {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
-			if c.broken != nil {
-				c.end(c.broken)
+			if c.is(broken) {
+				c.end(c.reason)
 			}
 			return
 		case syscall.ENOBUFS, syscall.ENOMEM:
@@ -64,12 +64,12 @@ func (c *Conn) readAll() {
 		c.deliver(c.withTail(buf, kept, n))
 		if filled {
 			c.e.FilledRead()
-		} else if c.broken == nil {
+		} else if !c.is(broken) {
 			return
 		}
 		budget -= n
 	}
-	if c.broken != nil {
+	if c.is(broken) {
 		c.e.Again(c.token)
 	}
 }
@@ -207,8 +207,8 @@ func (c *Conn) readUrgent() {
 
 func (c *Conn) gotEOF() {
 	c.state |= atEOF
-	if c.broken != nil {
-		c.end(c.broken)
+	if c.is(broken) {
+		c.end(c.reason)
 		return
 	}
 	if c.h.EOF == nil {

@@ -90,7 +90,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 			c.state |= full
 		}
 	}
-	if len(p) > 0 && c.broken == nil && !c.is(ended) {
+	if len(p) > 0 && !c.is(broken) && !c.is(ended) {
 		c.enqueue(p)
 		if c.queued >= corkSize {
 			c.early()
@@ -170,8 +170,8 @@ func (c *Conn) mayWrite(n int) error {
 		return c.opError("write", net.ErrClosed)
 	case c.is(noWrite):
 		return c.sysError("write", "write", syscall.EBADF)
-	case c.broken != nil:
-		return c.broken
+	case c.is(broken):
+		return c.reason
 	case n > 0 && c.water.hard >= 0 && c.queued > c.water.mark() && c.queued+n > c.water.hard:
 		c.end(ErrOutputLimit)
 		return ErrOutputLimit
@@ -234,7 +234,7 @@ func (c *Conn) early() {
 
 // took takes n bytes off the front of out, and tells whether that was all.
 func (c *Conn) took(n int) bool {
-	if c.broken != nil || c.is(ended) {
+	if c.is(broken) || c.is(ended) {
 		return false // and all output has been dropped
 	}
 	c.queued -= n
@@ -334,7 +334,7 @@ func (c *Conn) flush() {
 			break
 		}
 		if !c.took(c.push(c.out[c.off:])) {
-			if c.is(ended) || c.broken != nil {
+			if c.is(ended) || c.is(broken) {
 				return
 			}
 			c.rightSize()

@@ -7,10 +7,6 @@ import (
 	"testing"
 )
 
-type nobody struct{}
-
-func (nobody) Expire() {}
-
 // FuzzTimers arms, disarms and takes timers as the input says, and compares
 // with a sorted list.
 func FuzzTimers(f *testing.F) {
@@ -22,7 +18,7 @@ func FuzzTimers(f *testing.F) {
 			seq uint64
 		}
 		var h heap
-		var timers [32]Timer
+		var timers [32]alarm
 		var model []armed
 		for ; len(ops) >= 3; ops = ops[3:] {
 			id := int(ops[1]) % len(timers)
@@ -30,11 +26,10 @@ func FuzzTimers(f *testing.F) {
 			forget := func(a armed) bool { return a.id == id }
 			switch ops[0] % 3 {
 			case 0:
-				timers[id].owner = nobody{}
-				h.arm(&timers[id], at)
+				h.set(&timers[id], at)
 				model = append(slices.DeleteFunc(model, forget), armed{id, at, h.seq})
 			case 1:
-				h.disarm(&timers[id])
+				h.disarm(&timers[id].Timer)
 				model = slices.DeleteFunc(model, forget)
 			case 2:
 				slices.SortFunc(model, func(a, b armed) int {

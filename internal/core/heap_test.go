@@ -9,11 +9,18 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
+// alarm is a Timer that is its own owner.
+type alarm struct{ Timer }
+
+func (*alarm) Expire() {}
+
+func (h *heap) set(a *alarm, at int64) { h.arm(&a.Timer, a, at) }
+
 // The heap against a sorted list, with its invariants checked as it goes.
 func TestHeap(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var h heap
-	timers := make([]Timer, 300)
+	timers := make([]alarm, 300)
 	type entry struct {
 		At, Seq int64
 		Timer   int
@@ -22,7 +29,7 @@ func TestHeap(t *testing.T) {
 	remove := func(i int) {
 		model = slices.DeleteFunc(model, func(e entry) bool { return e.Timer == i })
 	}
-	number := map[*Timer]int{}
+	number := map[Expirer]int{}
 	for i := range timers {
 		number[&timers[i]] = i
 	}
@@ -32,12 +39,12 @@ func TestHeap(t *testing.T) {
 		switch k := rnd.IntN(10); {
 		case k < 6:
 			at := int64(rnd.IntN(100)) // so that many are equal
-			h.arm(&timers[i], at)
+			h.set(&timers[i], at)
 			seq++
 			remove(i)
 			model = append(model, entry{at, seq, i})
 		case k < 8:
-			h.disarm(&timers[i])
+			h.disarm(&timers[i].Timer)
 			remove(i)
 		default:
 			now := int64(rnd.IntN(60))
@@ -50,7 +57,7 @@ func TestHeap(t *testing.T) {
 				model = model[1:]
 			}
 			for d := h.due(now, h.seq); d != nil; d = h.due(now, h.seq) {
-				if d.Armed() {
+				if d.(*alarm).Armed() {
 					t.Fatalf("timer %d is due and still armed", number[d])
 				}
 				got = append(got, number[d])
@@ -79,24 +86,24 @@ func TestHeap(t *testing.T) {
 		if timers[i].Armed() {
 			t.Errorf("timer %d is armed after clear", i)
 		}
-		h.disarm(&timers[i]) // harmless
+		h.disarm(&timers[i].Timer) // harmless
 	}
 }
 
 // A timer that was armed after the turn had begun stays for the next one.
 func TestHeapArmedLater(t *testing.T) {
 	var h heap
-	var a, b Timer
-	h.arm(&a, 5)
+	var a, b alarm
+	h.set(&a, 5)
 	armed := h.seq
-	h.arm(&b, 5)
+	h.set(&b, 5)
 	if h.due(5, armed) != &a || h.due(5, armed) != nil || h.due(5, h.seq) != &b {
 		t.Error("due does not keep to what was armed in time")
 	}
 	// Arming again makes it a new one.
-	h.arm(&a, 5)
+	h.set(&a, 5)
 	armed = h.seq
-	h.arm(&a, 4)
+	h.set(&a, 4)
 	if h.due(9, armed) != nil {
 		t.Error("a timer that was armed again is due as if it had not been")
 	}

@@ -7,8 +7,7 @@ import (
 
 // Timer is one deadline, to be embedded in what it belongs to.
 type Timer struct {
-	owner Expirer
-	pos   int32 // its place in the heap, plus one; 0: not armed
+	pos int32 // its place in the heap, plus one; 0: not armed
 }
 
 // Expirer is what a Timer belongs to. Expire runs once per arming, in the
@@ -26,8 +25,7 @@ func (t *Timer) Armed() bool { return t.pos != 0 }
 // the order in which they were armed; one that is armed while timers expire
 // waits for the next turn, however early its deadline.
 func (e *Engine) Arm(t *Timer, owner Expirer, at int64) {
-	t.owner = owner
-	e.timers.arm(t, at)
+	e.timers.arm(t, owner, at)
 }
 
 // ArmBy is Arm, unless t expires at or before that time already: for deadlines
@@ -49,18 +47,19 @@ type heap struct {
 }
 
 type node struct {
-	at  int64
-	seq uint64
-	t   *Timer
+	at    int64
+	seq   uint64
+	t     *Timer
+	owner Expirer
 }
 
 func (a node) before(b node) bool {
 	return a.at < b.at || a.at == b.at && a.seq < b.seq
 }
 
-func (h *heap) arm(t *Timer, at int64) {
+func (h *heap) arm(t *Timer, owner Expirer, at int64) {
 	h.seq++
-	n := node{at: at, seq: h.seq, t: t}
+	n := node{at: at, seq: h.seq, t: t, owner: owner}
 	if t.pos == 0 {
 		h.nodes = append(h.nodes, n)
 		h.up(len(h.nodes)-1, n)
@@ -84,15 +83,16 @@ func (h *heap) disarm(t *Timer) {
 	}
 }
 
-// due takes the earliest timer that is due at now, unless it was armed after
-// the one numbered armed: those before it in time have all been taken.
-func (h *heap) due(now int64, armed uint64) *Timer {
+// due takes the earliest timer that is due at now and returns its owner, unless
+// it was armed after the one numbered armed: those before it in time have all
+// been taken.
+func (h *heap) due(now int64, armed uint64) Expirer {
 	if len(h.nodes) == 0 || h.nodes[0].at > now || h.nodes[0].seq > armed {
 		return nil
 	}
-	t := h.nodes[0].t
-	h.disarm(t)
-	return t
+	n := h.nodes[0]
+	h.disarm(n.t)
+	return n.owner
 }
 
 func (h *heap) next() (at int64, ok bool) {

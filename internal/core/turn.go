@@ -292,12 +292,12 @@ func (e *Engine) dispatchAgain() {
 
 func (e *Engine) expire() {
 	for {
-		t := e.timers.due(e.now, e.turn.armed)
-		if t == nil {
+		owner := e.timers.due(e.now, e.turn.armed)
+		if owner == nil {
 			return
 		}
 		e.Timers++
-		t.owner.Expire()
+		owner.Expire()
 	}
 }
 
