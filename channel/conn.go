@@ -115,13 +115,16 @@ type hub struct {
 func hubOf(l *loop.Loop) *hub {
 	e := core.Of(l)
 	if e.Hub == nil {
-		e.Hub = &hub{e: e, l: l}
+		e.Hub = (*conns)(&hub{e: e, l: l})
 	}
-	return e.Hub.(*hub)
+	return (*hub)(e.Hub.(*conns))
 }
 
+// conns is the hub as the engine sees it.
+type conns hub
+
 // FailAll closes the Conns in the order of their IDs.
-func (hb *hub) FailAll(err error) {
+func (hb *conns) FailAll(err error) {
 	for c := hb.first; c != nil; c = c.next {
 		(*source)(c).Fail(err)
 	}

@@ -102,6 +102,9 @@ func TestExportedNames(t *testing.T) {
 		}
 		funcs := func(fs []*doc.Func) {
 			for _, f := range fs {
+				if f.Level > 0 {
+					t.Errorf("%s: %s.%s comes from an embedded type", dir, f.Recv, f.Name)
+				}
 				if f.Name != "Error" && f.Name != "Timeout" && f.Name != "Unwrap" { // fmt's and errors' own
 					undocumented(f.Recv+"."+f.Name, f.Doc)
 				}
