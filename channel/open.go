@@ -16,7 +16,8 @@ import (
 // it was blocking, that is restored when the Conn closes. A file open for
 // reading only ends at its EOF as any Conn does; one open for writing only has
 // no input, and ends when a write fails (EPIPE) or it is closed. One that is
-// open for both, as a terminal is whatever its name, is read unless paused.
+// open for both, as a terminal is whatever its name, is read unless paused. On
+// Linux the master of a terminal whose last user has gone ends with EIO.
 //
 // Connect is called from the loop, later, as for a dial.
 func Open(l *loop.Loop, f *os.File, h *Handler) (*Conn, error) {
