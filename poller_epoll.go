@@ -4,6 +4,7 @@ package asyncore
 
 import (
 	"os"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -91,7 +92,7 @@ func (p *epoll) remove(fd int) error {
 // ctl never blocks, so it hides from Go's scheduler: seen as a system call,
 // it would cost a hand-over of the P now and then.
 func (p *epoll) ctl(op, fd int, ev *unix.EpollEvent) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.ep), uintptr(op), uintptr(fd),
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.ep), uintptr(op), uintptr(fd),
 		uintptr(unsafe.Pointer(ev)), 0, 0)
 	if errno == unix.EPERM && op != unix.EPOLL_CTL_ADD {
 		errno = unix.ENOENT // a file, and alwaysReady does not have it
@@ -157,9 +158,9 @@ func (p *epoll) epollWait(events []unix.EpollEvent, timeout time.Duration) (int,
 		ms := ceil(timer.left(), time.Millisecond, 1<<31-1)
 		// A wait that may sleep must be seen by Go's scheduler, or every other
 		// goroutine of this P would sleep with it. One that cannot must not be.
-		call := unix.Syscall6
+		call := syscall.Syscall6
 		if ms == 0 {
-			call = unix.RawSyscall6
+			call = syscall.RawSyscall6
 		}
 		n, _, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&events[0])),
 			uintptr(len(events)), uintptr(ms), 0, 0)
