@@ -12,7 +12,8 @@ import (
 // Close flushes what is queued and then closes (asynchat's close_when_done).
 // No input is delivered any more, and no callback comes but Handler.Close:
 // with nil when all has been flushed, with ErrStalled when the peer has taken
-// nothing, or a parked producer given nothing, for 30 s. A Conn that is still connecting is given up.
+// nothing, or a parked producer given nothing, for 30 s. A Conn that is still
+// connecting is given up.
 //
 // Input that nobody has read would make the kernel reset the connection, and
 // the peer lose the end of what was flushed. Where there is some, only output

@@ -246,7 +246,7 @@ func (c *Conn) Resume() {
 	c.watch()
 }
 
-// BytesRead and BytesWritten count what the kernel has given and taken.
+// BytesRead counts the bytes that the kernel has given.
 func (c *Conn) BytesRead() uint64 { return c.read }
 
 // BytesWritten counts the bytes that the kernel has taken.

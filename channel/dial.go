@@ -253,8 +253,6 @@ func (c *Conn) closeTarget() {
 	}
 }
 
-func (c *Conn) dialTimedOut() { c.dialFailed(os.ErrDeadlineExceeded) }
-
 func (c *Conn) dialFailed(err error) { c.end(c.dialError(err)) }
 
 func (c *Conn) dialError(err error) error {

@@ -35,12 +35,11 @@ type Handler struct {
 	EOF func(c *Conn)
 
 	// Close: the Conn is closed, its descriptor too (handle_close and
-	// handle_error). It comes exactly once, last, for every Conn that was
-	// handed to a Handler; without Connect where a dial has failed, or accept
-	// has closed it. err is nil
-	// after Close has drained or EOF was answered by its default, and
-	// net.ErrClosed after Abort. Otherwise it is the reason: a *net.OpError
-	// around the errno, ErrIdle, ErrStalled, ErrOutputLimit, a
+	// handle_error). It comes exactly once, last, for every Conn that was handed
+	// to a Handler; without Connect where a dial has failed, or accept has
+	// closed it. err is nil after Close has drained or EOF was answered by its
+	// default, and net.ErrClosed after Abort. Otherwise it is the reason: a
+	// *net.OpError around the errno, ErrIdle, ErrStalled, ErrOutputLimit, a
 	// *loop.PanicError, loop.ErrClosed, or what a producer returned.
 	Close func(c *Conn, err error)
 }

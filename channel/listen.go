@@ -124,15 +124,15 @@ func (lc *ListenConfig) Listen(l *loop.Loop, network, address string, accept fun
 		return fail(err)
 	}
 	ln := &Listener{hub: hb, cfg: *lc, accept: accept, network: network, fd: -1}
-	bound := false
+	listening := false
 	defer func() {
-		if !bound { // also if Control has panicked
+		if !listening { // also if Control has panicked
 			ln.discard()
 		}
 	}()
 	for i, a := range addrs {
 		err = ln.bind(a, address)
-		if bound = err == nil; bound {
+		if err == nil {
 			break
 		}
 		ln.discard()
@@ -148,9 +148,9 @@ func (lc *ListenConfig) Listen(l *loop.Loop, network, address string, accept fun
 	ln.e.Want(ln.token, asyncore.Readable)
 	if err := ln.e.Apply(ln.token); err != nil {
 		ln.e.Unregister(ln.token)
-		ln.discard()
 		return fail(err)
 	}
+	listening = true
 	return ln, nil
 }
 

@@ -90,7 +90,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 			c.state |= full
 		}
 	}
-	if len(p) > 0 && !c.is(broken) && !c.is(ended) {
+	if len(p) > 0 && !c.is(broken|ended) {
 		c.enqueue(p)
 		if c.queued >= corkSize {
 			c.early()
@@ -234,7 +234,7 @@ func (c *Conn) early() {
 
 // took takes n bytes off the front of out, and tells whether that was all.
 func (c *Conn) took(n int) bool {
-	if c.is(broken) || c.is(ended) {
+	if c.is(broken | ended) {
 		return false // and all output has been dropped
 	}
 	c.queued -= n
@@ -334,7 +334,7 @@ func (c *Conn) flush() {
 			break
 		}
 		if !c.took(c.push(c.out[c.off:])) {
-			if c.is(ended) || c.is(broken) {
+			if c.is(broken | ended) {
 				return
 			}
 			c.rightSize()
@@ -354,7 +354,7 @@ func (c *Conn) flush() {
 }
 
 // push makes one write and returns how much the kernel took. After an error
-// c.broken is set, or the Conn has ended.
+// the Conn is broken, or has ended.
 func (c *Conn) push(p []byte) int {
 	for {
 		n, errno := c.send(p)

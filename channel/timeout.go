@@ -3,6 +3,7 @@ package channel
 import (
 	"errors"
 	"math"
+	"os"
 	"time"
 
 	"github.com/seed-20e08ac4/asyncore/internal/core"
@@ -94,7 +95,7 @@ func (s *source) Expire() {
 	_, over := c.deadlines(now)
 	switch {
 	case over == errDialTimeout:
-		c.dialTimedOut()
+		c.dialFailed(os.ErrDeadlineExceeded)
 	case over == errLingered:
 		c.end(nil) // all was flushed, and the peer had its time
 	case over != nil:
@@ -107,8 +108,8 @@ func (s *source) Expire() {
 	c.rearm()
 }
 
-// backOff takes the Conn out of the poller, where it would spin, for as
-// long as the kernel's shortage is expected to last.
+// backOff takes the Conn out of the poller, where it would spin, for as long as
+// the kernel's shortage is expected to last.
 func (c *Conn) backOff() {
 	c.backoff = min(max(2*c.backoff, shortage), shortageMax)
 	c.retry = core.Later(c.e.Now(), c.backoff)

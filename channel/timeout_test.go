@@ -106,6 +106,15 @@ func (k *clock) dead(what string, want error) {
 	}
 }
 
+// expires wants the Conn to close with reason when d has passed, not before.
+func (k *clock) expires(d time.Duration, what string, reason error) {
+	k.Helper()
+	k.pass(d - tick)
+	k.alive("just before")
+	k.pass(tick)
+	k.dead(what, reason)
+}
+
 const tick = time.Nanosecond
 
 func TestIdleTimeout(t *testing.T) {
@@ -322,10 +331,16 @@ func TestWriteTimeoutCountsFromQueueing(t *testing.T) {
 		stuff(t, k.c)
 		k.pass(time.Hour)
 		k.c.WriteString("x")
-		k.pass(time.Minute - tick)
-		k.alive("just before")
-		k.pass(tick)
-		k.dead("stalled", channel.ErrStalled)
+		k.expires(time.Minute, "stalled", channel.ErrStalled)
+	})
+}
+
+// trickle gives what *ready says, and then has nothing.
+func trickle(ready *int) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		n := min(*ready, len(p))
+		*ready -= n
+		return n, nil
 	})
 }
 
@@ -334,11 +349,7 @@ func TestWriteTimeoutCountsFromQueueing(t *testing.T) {
 func TestWriteTimeoutAndParkedProducer(t *testing.T) {
 	underClock(t, func(t *testing.T, k *clock) {
 		ready := 0
-		k.c.SendFrom(readerFunc(func(p []byte) (int, error) {
-			n := min(ready, len(p))
-			ready -= n
-			return n, nil
-		}))
+		k.c.SendFrom(trickle(&ready))
 		k.c.WriteString("behind")
 		k.pass(10 * time.Hour)
 		k.alive("parked")
@@ -349,10 +360,7 @@ func TestWriteTimeoutAndParkedProducer(t *testing.T) {
 		k.c.Unpark()
 		k.pass(0)
 		k.alive("unparked")
-		k.pass(time.Minute - tick)
-		k.alive("just before")
-		k.pass(tick)
-		k.dead("stalled", channel.ErrStalled)
+		k.expires(time.Minute, "stalled", channel.ErrStalled)
 	})
 }
 
@@ -360,19 +368,12 @@ func TestWriteTimeoutAndParkedProducer(t *testing.T) {
 func TestWriteTimeoutAndLateProducer(t *testing.T) {
 	underClock(t, func(t *testing.T, k *clock) {
 		ready := 0
-		k.c.SendFrom(readerFunc(func(p []byte) (int, error) {
-			n := min(ready, len(p))
-			ready -= n
-			return n, nil
-		}))
+		k.c.SendFrom(trickle(&ready))
 		stuff(t, k.c)
 		k.pass(10 * time.Hour)
 		ready = 10
 		k.c.Unpark()
-		k.pass(time.Minute - tick)
-		k.alive("just before")
-		k.pass(tick)
-		k.dead("stalled", channel.ErrStalled)
+		k.expires(time.Minute, "stalled", channel.ErrStalled)
 	})
 }
 
@@ -396,10 +397,7 @@ func TestLinger(t *testing.T) {
 			}
 			k.pass(0)
 		}
-		k.pass(30*time.Second - tick)
-		k.alive("just before")
-		k.pass(tick)
-		k.dead("30 s without progress", channel.ErrStalled)
+		k.expires(30*time.Second, "30 s without progress", channel.ErrStalled)
 	})
 }
 
@@ -409,10 +407,7 @@ func TestLingerForProducer(t *testing.T) {
 		k.c.SendFrom(readerFunc(func(p []byte) (int, error) { return 0, nil }))
 		k.pass(time.Hour)
 		k.c.Close()
-		k.pass(30*time.Second - tick)
-		k.alive("just before")
-		k.pass(tick)
-		k.dead("a producer without end", channel.ErrStalled)
+		k.expires(30*time.Second, "a producer without end", channel.ErrStalled)
 	})
 }
 

@@ -92,6 +92,7 @@ func newOn(c Config, s sys.System) (*Loop, error) {
 	if os.Getenv("ASYNCORE_DEBUG") != "" {
 		c.Debug = true
 	}
+	c.MaxPosts = or(c.MaxPosts, 1<<20)
 	e, err := core.New(s, core.Options{
 		Poller:       c.Poller,
 		Logger:       c.Logger,
@@ -99,7 +100,7 @@ func newOn(c Config, s sys.System) (*Loop, error) {
 		CrashOnPanic: c.CrashOnPanic,
 		Slow:         c.SlowCallback,
 		Spin:         c.Spin,
-		MaxPosts:     or(c.MaxPosts, 1<<20),
+		MaxPosts:     c.MaxPosts,
 		MaxBuffered:  or(c.MaxBuffered, 256<<20),
 		PanicError:   func(v any, stack []byte) error { return &PanicError{Value: v, Stack: stack} },
 		Closed:       ErrClosed,
@@ -108,7 +109,7 @@ func newOn(c Config, s sys.System) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{e: e, epoch: s.Now()}
-	l.pool.init(or(c.Workers, 4), or(c.MaxPosts, 1<<20))
+	l.pool.init(or(c.Workers, 4), c.MaxPosts)
 	return l, nil
 }
 

@@ -51,24 +51,26 @@ type phase struct {
 	work func(*Engine)
 }
 
+func nothing(*Engine) {}
+
 // The order is part of the contract: what the kernel already holds comes
 // before an idle timeout, and what was written in a turn goes out in it.
 var turning = []phase{
-	{take: func(e *Engine) {}, work: (*Engine).dispatch},
+	{take: nothing, work: (*Engine).dispatch},
 	{take: (*Engine).takeAgain, work: (*Engine).dispatchAgain},
-	{take: func(e *Engine) {}, work: (*Engine).expire},
+	{take: nothing, work: (*Engine).expire},
 	{take: func(e *Engine) { e.turn.posted = e.posts.take(e.turn.posted) }, work: (*Engine).runPosts},
 	{take: (*Engine).takeDirty, work: (*Engine).flush},
 	{take: (*Engine).takeDue, work: (*Engine).finish},
 	{take: (*Engine).takeDirty, work: (*Engine).flush},
-	{take: func(e *Engine) {}, work: (*Engine).applyChanged},
+	{take: nothing, work: (*Engine).applyChanged},
 }
 
 // closing is the last turn: posts that were accepted, then every source. A closed
 // loop takes no new ones.
 var closing = []phase{
 	{take: func(e *Engine) { e.turn.posted = e.posts.take(e.turn.posted) }, work: (*Engine).runPosts},
-	{take: (*Engine).failAll, work: func(*Engine) {}},
+	{take: (*Engine).failAll, work: nothing},
 	{take: (*Engine).takeDue, work: (*Engine).finish},
 }
 
@@ -207,9 +209,10 @@ func (e *Engine) abandon() {
 	t := &e.turn
 	e.posts.putBack(slices.DeleteFunc(t.posted, func(fn func()) bool { return fn == nil }))
 	t.posted = nil
-	e.due = append(slices.DeleteFunc(t.due, func(src Source) bool { return src == nil }), e.due...)
+	served := func(src Source) bool { return src == nil }
+	e.due = append(slices.DeleteFunc(t.due, served), e.due...)
 	t.due = nil
-	e.dirty = append(slices.DeleteFunc(t.dirty, func(src Source) bool { return src == nil }), e.dirty...)
+	e.dirty = append(slices.DeleteFunc(t.dirty, served), e.dirty...)
 	t.dirty = nil
 	if len(t.again) > 0 { // its phase is the one that ends here
 		e.again = append(t.again[t.cursor:], e.again...)
