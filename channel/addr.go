@@ -4,64 +4,99 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/seed-20e08ac4/asyncore/internal/sys"
 )
 
-// parseAddr reads an address of the networks "tcp", "tcp4", "tcp6" and "unix".
-// It never asks a name server, which would block: a host is a number, empty
-// (for listening on all addresses), or "localhost". There is more than one
-// result only for "localhost".
-func parseAddr(network, address string, listen bool) ([]sys.Addr, error) {
+// endpoint is an address as it was read: the addresses that it stands for, or a
+// name that somebody has to look up, and the port.
+type endpoint struct {
+	addrs []sys.Addr // more than one only for "localhost", or for all addresses
+	name  string
+	port  uint16
+}
+
+// readAddr reads an address of the networks "tcp", "tcp4", "tcp6" and "unix".
+// It never asks a name server, which would block.
+func readAddr(network, address string, listen bool) (ep endpoint, err error) {
 	switch network {
 	case "unix":
 		if address == "" {
-			return nil, &net.AddrError{Err: "empty path", Addr: address}
+			return ep, &net.AddrError{Err: "empty path", Addr: address}
 		}
-		return []sys.Addr{{Family: sys.Unix, Path: address}}, nil
+		ep.addrs = []sys.Addr{{Family: sys.Unix, Path: address}}
+		return ep, nil
 	case "tcp", "tcp4", "tcp6":
 	default:
-		return nil, net.UnknownNetworkError(network)
+		return ep, net.UnknownNetworkError(network)
 	}
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, err
+		return ep, err
 	}
 	port, err := strconv.ParseUint(service, 10, 16)
 	if err != nil && !(listen && service == "") {
-		return nil, &net.AddrError{Err: "port is not a number", Addr: address}
+		return ep, &net.AddrError{Err: "port is not a number", Addr: address}
 	}
+	ep.port = uint16(port)
 	var ips []netip.Addr
-	switch host {
-	case "localhost":
+	switch ip, err := netip.ParseAddr(host); {
+	case err == nil:
+		ips = []netip.Addr{ip}
+	case isLocalhost(host):
 		ips = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
-	case "":
-		if !listen {
-			return nil, &net.AddrError{Err: "missing host", Addr: address}
-		}
+	case host != "":
+		ep.name = host
+		return ep, nil
+	case listen:
 		ips = []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()}
 	default:
-		ip, err := netip.ParseAddr(host)
-		if err != nil {
-			return nil, &net.AddrError{Err: "host is not a numeric address", Addr: address}
-		}
-		ips = []netip.Addr{ip}
+		return ep, &net.AddrError{Err: "missing host", Addr: address}
 	}
+	if ep.addrs = inetAddrs(network, ips, ep.port); len(ep.addrs) == 0 {
+		err = noSuitable(network, address)
+	} else {
+		err = nil
+	}
+	return ep, err
+}
+
+// parseAddr is readAddr where no name will do: a host is a number, empty (for
+// listening on all addresses), or "localhost".
+func parseAddr(network, address string, listen bool) ([]sys.Addr, error) {
+	ep, err := readAddr(network, address, listen)
+	if ep.name != "" {
+		err = &net.AddrError{Err: "host is not a numeric address", Addr: address}
+	}
+	return ep.addrs, err
+}
+
+// isLocalhost tells whether a name is this host's by itself, whatever a name
+// server says (RFC 6761).
+func isLocalhost(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// inetAddrs returns those of ips that the network may use.
+func inetAddrs(network string, ips []netip.Addr, port uint16) []sys.Addr {
 	var addrs []sys.Addr
 	for _, ip := range ips {
 		family := sys.Inet6
-		if ip.Is4() || ip.Is4In6() {
-			ip, family = ip.Unmap(), sys.Inet
+		if ip = ip.Unmap(); ip.Is4() {
+			family = sys.Inet
 		}
-		if network == "tcp4" && family != sys.Inet || network == "tcp6" && family != sys.Inet6 {
+		if !ip.IsValid() || network == "tcp4" && family != sys.Inet || network == "tcp6" && family != sys.Inet6 {
 			continue
 		}
-		addrs = append(addrs, sys.Addr{Family: family, Inet: netip.AddrPortFrom(ip, uint16(port))})
+		addrs = append(addrs, sys.Addr{Family: family, Inet: netip.AddrPortFrom(ip, port)})
 	}
-	if len(addrs) == 0 {
-		return nil, &net.AddrError{Err: "no suitable address for " + network, Addr: address}
-	}
-	return addrs, nil
+	return addrs
+}
+
+func noSuitable(network, address string) error {
+	return &net.AddrError{Err: "no suitable address for " + network, Addr: address}
 }
 
 // netAddr is a in package net's types; nil if it is not known.

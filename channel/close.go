@@ -106,6 +106,9 @@ func (c *Conn) end(err error) {
 	c.reason = err
 	c.e.Want(c.token, 0)
 	c.discardOutput()
+	if c.dial != nil {
+		c.dial.cancel() // a lookup need not go on until Finish
+	}
 	c.e.Due((*source)(c))
 }
 
@@ -161,6 +164,9 @@ func (c *Conn) release() {
 	c.state |= finished
 	c.e.Disarm(&c.timer)
 	c.e.Unregister(c.token)
+	if c.dial != nil {
+		c.dial.stop()
+	}
 	c.forget(c)
 	if c.ln != nil {
 		c.ln.leave()

@@ -253,20 +253,31 @@ func (c *Conn) BytesRead() uint64 { return c.read }
 func (c *Conn) BytesWritten() uint64 { return c.written }
 
 // RemoteAddr returns the peer's address, a *net.TCPAddr or *net.UnixAddr; nil
-// for a file, and before a dial has found one.
+// for a file, and before a dial has found one. While a dial goes on it is the
+// address tried last.
 func (c *Conn) RemoteAddr() net.Addr { return netAddr(c.remote) }
 
 // LocalAddr asks the kernel for the Conn's own address; nil if there is none,
 // as for a file, or after the Conn has closed.
 func (c *Conn) LocalAddr() net.Addr {
-	if c.is(isFile|finished) || c.fd < 0 {
+	fd := c.socket()
+	if c.is(isFile|finished) || fd < 0 {
 		return nil
 	}
-	a, e := c.e.Sys.LocalAddr(int(c.fd))
+	a, e := c.e.Sys.LocalAddr(fd)
 	if e != 0 {
 		return nil
 	}
 	return netAddr(a)
+}
+
+// socket is the Conn's descriptor; during a dial, that of the attempt begun
+// last.
+func (c *Conn) socket() int {
+	if c.dial != nil {
+		return c.dial.socket()
+	}
+	return int(c.fd)
 }
 
 func (c *Conn) network() string {
@@ -285,17 +296,22 @@ func (c *Conn) network() string {
 // SyscallConn gives access to the descriptor, for socket options. The
 // functions given to Read and Write are called once; where they return false,
 // because the descriptor was not ready, the error is [errors.ErrUnsupported]:
-// waiting is the loop's work.
+// waiting is the loop's work. During a dial the descriptor is that of the
+// attempt begun last; where there is none the error is ENOTCONN.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	c.e.Check()
 	if c.is(ended | finished) {
 		return nil, c.opError("raw", net.ErrClosed)
 	}
 	return rawConn{fd: func() (int, error) {
-		if c.is(ended|finished) || c.fd < 0 {
+		if c.is(ended | finished) {
 			return -1, c.opError("raw", net.ErrClosed)
 		}
-		return int(c.fd), nil
+		fd := c.socket()
+		if fd < 0 {
+			return -1, c.opError("raw", syscall.ENOTCONN)
+		}
+		return fd, nil
 	}}, nil
 }
 
@@ -311,8 +327,8 @@ func (c *Conn) String() string {
 // source is the Conn as the engine sees it: its methods are not the user's.
 type source Conn
 
-// Ready is one Conn's part of a turn: finish connecting, make room, read,
-// and send what the callbacks wrote, in one call to the kernel.
+// Ready is one Conn's part of a turn: tell that it is connected, make room,
+// read, and send what the callbacks wrote, in one call to the kernel.
 func (s *source) Ready(ready asyncore.Interest) {
 	c := (*Conn)(s)
 	if c.is(ended) {
@@ -324,9 +340,7 @@ func (s *source) Ready(ready asyncore.Interest) {
 		return
 	}
 	c.state |= dispatching
-	if c.is(connecting) {
-		c.connectReady()
-	} else if c.is(opening) {
+	if c.is(opening) {
 		c.state &^= opening
 		c.connected()
 	}
@@ -375,12 +389,8 @@ func (c *Conn) watch() {
 	}
 	var want asyncore.Interest
 	switch {
-	case c.fd < 0: // no socket yet: a dial that failed, or waits
+	case c.fd < 0: // connecting: the attempts have the sockets
 	case c.retry != 0: // a timer goes on
-	case c.is(connecting):
-		if c.dial.started { // before, a socket is hung up
-			want = asyncore.Writable
-		}
 	case c.is(lingering):
 		want = asyncore.Readable
 	default:

@@ -1,8 +1,11 @@
 package channel
 
 import (
+	"context"
 	"net"
+	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,8 +16,8 @@ import (
 
 // Dialer holds the options of a dial; the zero value of each is its default.
 type Dialer struct {
-	// Timeout bounds the whole dial. 0: 10 s; negative: no bound but the
-	// kernel's.
+	// Timeout bounds the whole dial, the lookup of a name included. 0: 10 s;
+	// negative: no bound but the kernel's.
 	Timeout time.Duration
 
 	// LocalAddr is the address to dial from, in the form that Dial takes; a
@@ -31,9 +34,15 @@ type Dialer struct {
 	KeepAlive time.Duration
 
 	// Control is called for each socket before it is bound or connected, as in
-	// net.Dialer, for options that this struct lacks: inside Dial, or later
-	// from the loop where another address is tried.
+	// net.Dialer, with the address that is tried, for options that this struct
+	// lacks: inside Dial where no name is looked up, or later from the loop.
 	Control func(network, address string, c syscall.RawConn) error
+
+	// Lookup finds the addresses of a host for the network "ip4" or "ip6", as
+	// [net.Resolver.LookupNetIP] does. It is called on other goroutines, for
+	// both networks at once, and should return soon after ctx is done: the
+	// answer is of no use then. Nil: the system's resolver.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // Dial connects to an address and returns the Conn at once. It never fails:
@@ -44,19 +53,25 @@ type Dialer struct {
 // returned.
 //
 // The networks are "tcp", "tcp4", "tcp6" and "unix". A host is a numeric
-// address or "localhost"; a Unix address is a path, or "@name" in Linux's
-// abstract namespace. Dial uses a Dialer's zero value.
+// address, "localhost", which is ::1 and 127.0.0.1 and nobody is asked, or a
+// name, which [loop.Loop.Offload] looks up; a port is a number. A Unix address
+// is a path, or "@name" in Linux's abstract namespace.
+//
+// Of several addresses the first that answers is taken, as RFC 8305 has it:
+// IPv6 and IPv4 are looked up at once and tried in turn, IPv6 first, a new one
+// 250 ms after the last or as soon as one has failed, and at most 16. IPv4
+// addresses that are found first wait 50 ms for IPv6. The other attempts and
+// lookups end when one connection stands, or when the Conn closes.
+//
+// A failure is a [*net.OpError] for the address that was tried. Where several
+// were tried it is one for the address as given, in which errors.Is and
+// errors.As find the failure of each. Lookups that failed are in it too, but a
+// name that does not exist in one of the families only if nothing was found in
+// the other.
+//
+// Dial uses a Dialer's zero value.
 func Dial(l *loop.Loop, network, address string, h *Handler) *Conn {
 	return (&Dialer{}).Dial(l, network, address, h)
-}
-
-// dialing is what a Conn needs until it is connected.
-type dialing struct {
-	Dialer
-	network, address string
-	targets          []sys.Addr // still to be tried
-	started          bool       // connect was called on the present socket
-	failure          error      // of the first address
 }
 
 var errDialTimeout = &timeoutError{"i/o timeout"}
@@ -74,7 +89,7 @@ func (d *Dialer) Dial(l *loop.Loop, network, address string, h *Handler) *Conn {
 	}
 	c := hb.newConn(-1, h)
 	c.state |= connecting
-	c.dial = &dialing{Dialer: *d, network: network, address: address}
+	c.dial = &dialing{Dialer: *d, c: c, network: network, address: address}
 	timeout := d.Timeout
 	if timeout == 0 {
 		timeout = connectTimeout
@@ -83,182 +98,105 @@ func (d *Dialer) Dial(l *loop.Loop, network, address string, h *Handler) *Conn {
 		c.limit = core.Later(c.e.Now(), timeout)
 	}
 	c.rearm()
-	targets, err := parseAddr(network, address, false)
-	if err != nil {
-		c.dialFailed(err)
-		return c
-	}
-	c.dial.targets = targets
-	c.nextTarget()
-	c.watch()
+	c.dial.begin()
 	return c
 }
 
-// nextTarget opens a socket for the next address and starts to connect it.
-func (c *Conn) nextTarget() {
-	d := c.dial
-	c.remote, d.targets = d.targets[0], d.targets[1:]
-	d.started = false
-	fd, errno := c.e.Sys.Socket(c.remote.Family)
-	if errno != 0 {
-		c.targetFailed(os.NewSyscallError("socket", errno))
-		return
-	}
-	c.fd = int32(fd)
-	c.e.SetFD(c.token, fd)
-	if err := c.prepare(fd); err != nil {
-		c.targetFailed(err)
-		return
-	}
-	c.connect()
+// dialing is what a Conn needs until it is connected: resolve.go finds the
+// addresses, attempt.go tries them.
+type dialing struct {
+	Dialer
+	c                *Conn
+	network, address string
+
+	// Lookups.
+	pending [2]bool // by family, IPv6 first
+	failed  []error
+	ctx     context.Context
+	abandon context.CancelFunc // ends ctx; nil: nothing was looked up
+
+	// Attempts.
+	untried  [2][]sys.Addr // by family, IPv6 first; a path is among the first
+	turn     int           // the family to go on with
+	attempts []*attempt    // in the order in which they began, failed ones too
+	running  int           // those that have not failed
+	next     int64         // no attempt begins before
+	timer    core.Timer    // for next
 }
 
-// prepare sets the socket's options and its own address.
-func (c *Conn) prepare(fd int) error {
-	d := c.dial
-	if c.remote.Family != sys.Unix {
-		tcpOptions{nagle: d.Nagle, keepAlive: d.KeepAlive}.set(c.e.Sys, fd)
+// cancel ends the lookups.
+func (d *dialing) cancel() {
+	if d.abandon != nil {
+		d.abandon()
 	}
-	returned := false
-	defer func() {
-		if !returned { // Control panicked: nothing else would end the Conn
-			c.end(net.ErrClosed)
+}
+
+// stop gives back all that the dial holds.
+func (d *dialing) stop() {
+	d.cancel()
+	d.c.e.Disarm(&d.timer)
+	for _, a := range d.attempts {
+		a.close()
+	}
+}
+
+// over tells that the Conn has been connected, or has ended.
+func (d *dialing) over() bool { return d.c.dial != d || d.c.is(ended) }
+
+// timedOut ends the dial: what is still under way has taken too long.
+func (d *dialing) timedOut() {
+	for _, a := range d.attempts {
+		if a.err == nil {
+			a.err = d.opError(netAddr(a.to), os.ErrDeadlineExceeded)
 		}
-	}()
-	err := control(d.Control, d.network, d.address, fd)
-	returned = true
-	if err != nil || d.LocalAddr == "" {
-		return err
 	}
-	locals, err := parseAddr(d.network, d.LocalAddr, true)
-	if err != nil {
-		return err
+	if d.pending[0] || d.pending[1] {
+		d.failed = append(d.failed, d.lookupTimeout())
 	}
-	errno := syscall.EAFNOSUPPORT
-	for _, local := range locals {
-		if local.Family == c.remote.Family {
-			errno = c.e.Sys.Bind(fd, local)
+	d.c.end(d.failure(true))
+}
+
+// failure is the reason of a dial that has come to nothing.
+func (d *dialing) failure(timeout bool) error {
+	var errs []error
+	for _, a := range d.attempts {
+		errs = append(errs, a.err)
+	}
+	switch errs = append(errs, d.lookupFailures(len(errs) > 0)...); {
+	case len(errs) == 0:
+		return d.fault(noSuitable(d.network, d.address))
+	case len(errs) > 1:
+		return d.fault(&dialErrors{errs, timeout})
+	case len(d.attempts) == 0:
+		return d.fault(errs[0])
+	}
+	return errs[0]
+}
+
+// fault is an error of the dial as a whole.
+func (d *dialing) fault(err error) error { return d.opError(textAddr{d.network, d.address}, err) }
+
+func (d *dialing) opError(to net.Addr, err error) error {
+	return &net.OpError{Op: "dial", Net: d.network, Addr: to, Err: err}
+}
+
+// dialErrors is what became of each address.
+type dialErrors struct {
+	errs    []error
+	timeout bool // the last of them ended by the dial's timeout
+}
+
+func (e *dialErrors) Error() string {
+	var texts []string
+	for _, err := range e.errs {
+		text := err.Error()
+		if op, ok := err.(*net.OpError); ok && op.Op == "dial" && op.Addr != nil {
+			text = op.Addr.String() + ": " + op.Err.Error() // the rest is told already
 		}
+		texts = append(texts, text)
 	}
-	if errno != 0 {
-		return os.NewSyscallError("bind", errno)
-	}
-	return nil
+	return strings.Join(texts, "; ")
 }
 
-// connect calls connect(2). Whatever comes of it, callbacks run later.
-func (c *Conn) connect() {
-	c.dial.started = true
-	switch errno := c.e.Sys.Connect(int(c.fd), c.remote); errno {
-	case 0, syscall.EISCONN:
-		c.e.Again(c.token)
-	case syscall.EINPROGRESS, syscall.EALREADY, syscall.EINTR:
-		// The poller reports the outcome, as writable.
-	case syscall.EAGAIN:
-		if c.remote.Family == sys.Unix {
-			// The listener's queue is full: there is nothing to poll for.
-			c.dial.started = false
-			c.backOff()
-			return
-		}
-		fallthrough // ports are exhausted
-	default:
-		c.targetFailed(os.NewSyscallError("connect", errno))
-	}
-}
-
-// connectReady looks at the outcome: the poller, a timer or connect itself has
-// said that there is one.
-func (c *Conn) connectReady() {
-	if c.fd < 0 || c.retry != 0 {
-		return
-	}
-	if !c.dial.started {
-		c.connect()
-		return
-	}
-	pending, errno := c.e.Sys.SockError(int(c.fd))
-	if pending == 0 {
-		pending = errno
-	}
-	switch pending {
-	case 0:
-	case syscall.ECONNRESET, syscall.EPIPE:
-		// It stood, and was reset before we looked: what the peer had to say
-		// is read first.
-		c.breakOff(c.sysError("read", "connect", pending))
-		c.established()
-		return
-	default:
-		c.targetFailed(os.NewSyscallError("connect", pending))
-		return
-	}
-	if _, errno := c.e.Sys.PeerAddr(int(c.fd)); errno != 0 {
-		if errno == syscall.ENOTCONN {
-			return // woken for nothing
-		}
-		c.targetFailed(os.NewSyscallError("getpeername", errno))
-		return
-	}
-	if c.selfConnected() {
-		// TCP lets a socket meet itself where its own port, chosen by the
-		// kernel, is the one it looks for and nobody listens there.
-		c.targetFailed(os.NewSyscallError("connect", syscall.ECONNREFUSED))
-		return
-	}
-	c.established()
-}
-
-// established ends the dial.
-func (c *Conn) established() {
-	c.state &^= connecting
-	c.dial = nil
-	c.limit = 0
-	c.backoff = 0
-	c.active = c.e.Now()
-	c.progress = c.active
-	c.rearm()
-	c.connected()
-}
-
-func (c *Conn) selfConnected() bool {
-	if c.remote.Family == sys.Unix {
-		return false
-	}
-	local, errno := c.e.Sys.LocalAddr(int(c.fd))
-	return errno == 0 && local.Inet == c.remote.Inet
-}
-
-// targetFailed goes on with the next address, or gives up with the failure of
-// the first one, as package net does.
-func (c *Conn) targetFailed(err error) {
-	d := c.dial
-	if d.failure == nil {
-		d.failure = c.dialError(err)
-	}
-	if len(d.targets) == 0 {
-		c.end(d.failure)
-		return
-	}
-	c.closeTarget()
-	c.nextTarget()
-}
-
-// closeTarget drops the present socket; the registration stays, without one.
-func (c *Conn) closeTarget() {
-	if c.fd >= 0 {
-		c.e.Detach(c.token)
-		c.e.CloseFD(int(c.fd))
-		c.fd = -1
-	}
-}
-
-func (c *Conn) dialFailed(err error) { c.end(c.dialError(err)) }
-
-func (c *Conn) dialError(err error) error {
-	target := netAddr(c.remote)
-	if target == nil {
-		target = textAddr{c.dial.network, c.dial.address}
-	}
-	return &net.OpError{Op: "dial", Net: c.dial.network, Addr: target, Err: err}
-}
+func (e *dialErrors) Unwrap() []error { return e.errs }
+func (e *dialErrors) Timeout() bool   { return e.timeout }

@@ -3,10 +3,12 @@
 package channel_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -138,7 +140,7 @@ func TestDialErrors(t *testing.T) {
 		{"", "127.0.0.1:1", &unknown},
 		{"tcp", "127.0.0.1", &bad},
 		{"tcp", ":80", &bad},
-		{"tcp", "example.org:80", &bad},
+		{"tcp", "example.org:http", &bad},
 		{"tcp", "127.0.0.1:http", &bad},
 		{"tcp4", "[::1]:80", &bad},
 		{"tcp6", "127.0.0.1:80", &bad},
@@ -308,7 +310,7 @@ func TestDialOnClosedLoop(t *testing.T) {
 	})
 }
 
-// "localhost" is 127.0.0.1 and then ::1.
+// "localhost" is ::1 and 127.0.0.1, and needs no lookup.
 func TestDialLocalhost(t *testing.T) {
 	needIPv6(t)
 	eachBackend(t, func(t *testing.T, r *rig) {
@@ -318,7 +320,7 @@ func TestDialLocalhost(t *testing.T) {
 			var conn *channel.Conn
 			connects := 0
 			r.do(func() {
-				conn = r.dial(channel.Dialer{}, "tcp", address, &channel.Handler{
+				conn = r.dial(channel.Dialer{Lookup: noLookup(t)}, "tcp", address, &channel.Handler{
 					Connect: func(c *channel.Conn) { connects++ },
 					Read:    func(c *channel.Conn, p []byte) { r.close(c) },
 				})
@@ -339,26 +341,51 @@ func TestDialLocalhost(t *testing.T) {
 		r.do(func() {
 			r.dial(channel.Dialer{}, "tcp", fmt.Sprintf("localhost:%d", port), &channel.Handler{})
 		})
-		// The first address's failure is told, as by package net.
-		wantOpError(t, r.end().err, "tcp", fmt.Sprintf("127.0.0.1:%d", port), syscall.ECONNREFUSED)
+		err = r.end().err
+		wantOpError(t, err, "tcp", fmt.Sprintf("localhost:%d", port), syscall.ECONNREFUSED)
+		want := fmt.Sprintf("dial tcp localhost:%[1]d: [::1]:%[1]d: connect: connection refused; 127.0.0.1:%[1]d: connect: connection refused", port)
+		if err.Error() != want {
+			t.Errorf("got  %v\nwant %v", err, want)
+		}
 	})
+}
+
+// noLookup is a Dialer.Lookup that must not be called.
+func noLookup(t testing.TB) func(context.Context, string, string) ([]netip.Addr, error) {
+	return func(_ context.Context, network, host string) ([]netip.Addr, error) {
+		t.Errorf("looked up: %s %q", network, host)
+		return nil, nil
+	}
 }
 
 // blackhole is a TCP address where nobody answers: the backlog of its listener
 // is full.
 func blackhole(t testing.TB) string {
 	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", swallow(t, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+}
+
+// swallow makes a blackhole of an address, and returns the port.
+func swallow(t testing.TB, at unix.Sockaddr) (port int) {
+	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux is known to drop what a full backlog cannot take")
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
+	family := unix.AF_INET
+	if _, ok := at.(*unix.SockaddrInet6); ok {
+		family = unix.AF_INET6
 	}
-	t.Cleanup(func() { unix.Close(fd) })
-	to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
-	if err := unix.Bind(fd, to); err != nil {
-		t.Fatal(err)
+	socket := func() int {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	fd := socket()
+	if err := unix.Bind(fd, at); err != nil {
+		t.Skip("cannot listen at this address: ", err)
 	}
 	if err := unix.Listen(fd, 0); err != nil {
 		t.Fatal(err)
@@ -368,17 +395,16 @@ func blackhole(t testing.TB) string {
 		t.Fatal(err)
 	}
 	for range 4 {
-		c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { unix.Close(c) })
+		c := socket()
 		unix.SetNonblock(c, true)
 		if err := unix.Connect(c, sa); err != nil && err != unix.EINPROGRESS {
 			t.Fatal(err)
 		}
 	}
-	return fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
+	if sa6, ok := sa.(*unix.SockaddrInet6); ok {
+		return sa6.Port
+	}
+	return sa.(*unix.SockaddrInet4).Port
 }
 
 func TestDialTimeout(t *testing.T) {

@@ -9,9 +9,11 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/seed-20e08ac4/asyncore/channel"
 	"github.com/seed-20e08ac4/asyncore/loop"
@@ -95,14 +97,48 @@ func ExampleDial() {
 			ln.Close()
 		},
 	})
-	channel.Dial(l, "tcp", "example.org:80", &channel.Handler{
+	channel.Dial(l, "tcp", "127.0.0.1:http", &channel.Handler{
 		Close: func(c *channel.Conn, err error) { fmt.Println(err) },
 	})
 	run(l) // until the last Conn and the Listener have closed
 	// Output:
-	// dial tcp example.org:80: address example.org:80: host is not a numeric address
+	// dial tcp 127.0.0.1:http: address 127.0.0.1:http: port is not a number
 	// connected
 	// welcome
+	// closed: <nil>
+}
+
+// A table in place of the name server. The answer has the IPv6 address that is
+// tried first, where nobody listens, and the one that is taken.
+func ExampleDialer() {
+	l := newLoop()
+	defer l.Close()
+	ln, err := channel.Listen(l, "tcp4", "127.0.0.1:0", func(*channel.Conn) *channel.Handler { return &channel.Handler{} })
+	if err != nil {
+		log.Fatal(err)
+	}
+	hosts := map[string]string{"ip6 db.test": "::1", "ip4 db.test": "127.0.0.1"}
+	d := channel.Dialer{
+		Timeout: time.Second,
+		Lookup: func(_ context.Context, network, host string) ([]netip.Addr, error) {
+			ip, err := netip.ParseAddr(hosts[network+" "+host])
+			return []netip.Addr{ip}, err
+		},
+	}
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	d.Dial(l, "tcp", "db.test:"+port, &channel.Handler{
+		Connect: func(c *channel.Conn) {
+			fmt.Println(c.RemoteAddr().String() == ln.Addr().String())
+			c.Close()
+		},
+		Close: func(_ *channel.Conn, err error) {
+			fmt.Println("closed:", err)
+			ln.Close()
+		},
+	})
+	run(l)
+	// Output:
+	// true
 	// closed: <nil>
 }
 

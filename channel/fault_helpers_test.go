@@ -568,6 +568,8 @@ func (l *faultLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
+func (l *faultLog) logger() *slog.Logger { return slog.New(l) }
+
 func (l *faultLog) count(message string) int {
 	n := 0
 	for _, line := range l.lines {

@@ -3,7 +3,6 @@ package channel
 import (
 	"errors"
 	"math"
-	"os"
 	"time"
 
 	"github.com/seed-20e08ac4/asyncore/internal/core"
@@ -95,7 +94,7 @@ func (s *source) Expire() {
 	_, over := c.deadlines(now)
 	switch {
 	case over == errDialTimeout:
-		c.dialFailed(os.ErrDeadlineExceeded)
+		c.dial.timedOut()
 	case over == errLingered:
 		c.end(nil) // all was flushed, and the peer had its time
 	case over != nil:
@@ -111,7 +110,10 @@ func (s *source) Expire() {
 // backOff takes the Conn out of the poller, where it would spin, for as long as
 // the kernel's shortage is expected to last.
 func (c *Conn) backOff() {
-	c.backoff = min(max(2*c.backoff, shortage), shortageMax)
+	c.backoff = longer(c.backoff)
 	c.retry = core.Later(c.e.Now(), c.backoff)
 	c.rearm()
 }
+
+// longer is the wait for a shortage that has outlasted one of d.
+func longer(d time.Duration) time.Duration { return min(max(2*d, shortage), shortageMax) }

@@ -316,26 +316,25 @@ func TestWantReuse(t *testing.T) {
 	f.expect("ready(readable) c")
 }
 
-func TestDetach(t *testing.T) {
+// A registration that changes hands is nothing to the poller, and events go to
+// the new source.
+func TestTransfer(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		first, second := full(t), full(t)
-		s := f.source("s", first)
-		f.Want(s.token, readable)
+		fd := full(t)
+		from, to := f.source("from", fd), f.source("to", -1)
+		f.Want(from.token, readable)
 		f.turn()
-		f.Detach(s.token)
-		f.SetFD(s.token, second)
-		f.Want(s.token, readable)
+		f.Unregister(to.token)
+		f.Transfer(from.token, to)
+		to.token = from.token
+		f.Want(to.token, readable)
 		f.turn()
-		f.expectCalls(
-			fmt.Sprintf("add %d readable", first),
-			fmt.Sprintf("remove %d", first),
-			fmt.Sprintf("add %d readable", second),
-		)
-		f.did = nil
-		f.turn()
-		f.expect("ready(readable) s")
-		f.Unregister(s.token)
-		f.Detach(s.token) // harmless
+		f.expectCalls(fmt.Sprintf("add %d readable", fd))
+		f.expect("ready(readable) to")
+		f.Unregister(to.token)
+		if f.Alive() {
+			t.Error("a registration is left")
+		}
 	})
 }
 

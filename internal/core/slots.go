@@ -53,18 +53,9 @@ func (e *Engine) Register(src Source, fd int) uint64 {
 	return uint64(s.gen)<<32 | uint64(i)
 }
 
-// SetFD gives the registration another descriptor; the poller must not know
-// the old one.
-func (e *Engine) SetFD(token uint64, fd int) { e.slots[uint32(token)].fd = int32(fd) }
-
-// Detach takes a registration's descriptor out of the poller; the registration
-// stays, for another one.
-func (e *Engine) Detach(token uint64) {
-	if s := e.lookup(token); s != nil {
-		s.want = 0
-		e.apply(s, token)
-	}
-}
+// Transfer gives a registration to another source, as it is: descriptor,
+// interest, and what the poller knows.
+func (e *Engine) Transfer(token uint64, to Source) { e.slots[uint32(token)].src = to }
 
 // Unregister ends a registration. Its descriptor leaves the poller at once,
 // since it is about to be closed: a duplicate would keep the kernel's

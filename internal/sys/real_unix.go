@@ -3,6 +3,7 @@
 package sys
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os"
@@ -140,6 +141,10 @@ func (r *real) Chmod(path string, mode uint32) syscall.Errno {
 }
 
 func (r *real) Unlink(path string) syscall.Errno { return errno(unix.Unlink(path)) }
+
+func (r *real) Lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, network, host)
+}
 
 func (f Family) domain() int {
 	switch f {

@@ -5,6 +5,7 @@
 package sys
 
 import (
+	"context"
 	"net/netip"
 	"syscall"
 	"time"
@@ -13,8 +14,8 @@ import (
 )
 
 // System is the kernel as one loop sees it. Its methods belong to the loop's
-// goroutine. Errors are raw numbers, 0 for none: the caller knows which ones
-// are ordinary, and a number in an interface would be an allocation.
+// goroutine, except Lookup. Errors are raw numbers, 0 for none: the caller knows
+// which ones are ordinary, and a number in an interface would be an allocation.
 //
 // Every descriptor that a System makes is close-on-exec and non-blocking.
 type System interface {
@@ -62,6 +63,11 @@ type System interface {
 	Lstat(path string) (Stat, syscall.Errno)
 	Chmod(path string, mode uint32) syscall.Errno
 	Unlink(path string) syscall.Errno
+
+	// Lookup returns the addresses of a host, for the network "ip4" or "ip6".
+	// It blocks until ctx is done, so it is called on goroutines that are not
+	// the loop's, on several at once.
+	Lookup(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // Poller is what the loop needs of *asyncore.Poller, which documents it.
