@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-20e08ac4/asyncore"
@@ -409,6 +410,39 @@ func TestConnect(t *testing.T) {
 	})
 }
 
+// What a descriptor is ready for comes in one event.
+func TestOneEvent(t *testing.T) {
+	each(t, func(t *testing.T, p *asyncore.Poller) {
+		fd, peer := unixStream(t)
+		peer.write("x")
+		add(t, p, fd.fd, 1, readable|writable)
+		var dst [8]asyncore.Event
+		n, err := p.Wait(dst[:], patience)
+		if diff := cmp.Diff([]asyncore.Event{{Token: 1, Ready: readable | writable}}, dst[:n]); err != nil || diff != "" {
+			t.Errorf("Wait: %v (-want +got):\n%s", err, diff)
+		}
+	})
+}
+
+// A peer that is gone is a hang-up to those backends that have a word for it
+// on every system, whatever was asked for.
+func TestHangUp(t *testing.T) {
+	each(t, func(t *testing.T, p *asyncore.Poller) {
+		if name := p.Name(); name != "epoll" && name != "kqueue" {
+			t.Skip("cannot tell, or not everywhere")
+		}
+		for _, want := range []asyncore.Interest{readable, writable, readable | writable} {
+			fd, peer := unixStream(t)
+			add(t, p, fd.fd, 1, want)
+			peer.close()
+			if bits := wait(t, p, patience)[1]; bits&asyncore.HangUp == 0 {
+				t.Errorf("asked for %v: %v", want, bits)
+			}
+			remove(t, p, fd.fd)
+		}
+	})
+}
+
 // What is not consumed is reported again, what is consumed no more.
 func TestLevelTriggered(t *testing.T) {
 	streams := map[string]func(t testing.TB) (fd, peer *end){"tcp": tcp, "unix": unixStream, "pipe": pipe}
@@ -437,12 +471,8 @@ func TestLevelTriggered(t *testing.T) {
 func TestUrgent(t *testing.T) {
 	each(t, func(t *testing.T, p *asyncore.Poller) {
 		must, may := urgent, readable
-		if p.Name() == "kqueue" {
-			switch runtime.GOOS {
-			case "darwin", "dragonfly", "openbsd": // have EVFILT_EXCEPT
-			default:
-				must, may = 0, readable|urgent
-			}
+		if !p.TellsUrgent() {
+			must, may = 0, readable|urgent
 		}
 		for _, want := range []asyncore.Interest{urgent, urgent | readable, urgent | writable, urgent | readable | writable, readable} {
 			t.Run(want.String(), func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kqueue backend knows its kernel by the names in this file alone, so
+// The kqueue backend knows its kernel by the names in kqueue_sys*.go alone, so
 // that another kqueue can be put in its place. Kevent_t's fields differ from
 // system to system: write them with kqSet, convert what is read, and leave
 // Udata alone.

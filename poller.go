@@ -13,7 +13,7 @@ import (
 //
 //   - Level-triggered. A descriptor is reported by each Wait for as long as
 //     it is ready in a direction that was asked for, and never for one that
-//     was not.
+//     was not; in one event, where there is room for all.
 //   - Events are plain data. The token given to Add or Modify comes back
 //     unchanged; a backend neither interprets it nor keeps a Go pointer.
 //     After Remove no later Wait reports the descriptor, but events that a

@@ -1,4 +1,4 @@
-//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd || (linux && kqfake)
 
 package asyncore
 
@@ -13,7 +13,7 @@ func init() { openers["kqueue"] = openKqueue }
 
 type kqueue struct {
 	kq     int
-	waker  *kqWaker
+	waker  kqWaker
 	always alwaysReady
 	nested bool    // somebody has asked for the descriptor
 	regs   []kqReg // by descriptor
@@ -134,11 +134,13 @@ func (p *kqueue) giveUp(fd int, token uint64, want Interest) {
 }
 
 // change adds and deletes filters until fd has those of to where it had those
-// of from. If one cannot be added, the others are as before.
+// of from. If one cannot be added, the others are as before. Those that stay
+// are added too: if the number was closed and opened again behind our back,
+// they went with it, and nothing else would tell.
 func (p *kqueue) change(fd int, from, to Interest) error {
 	var added Interest
 	for _, f := range kqFilters {
-		if f.dir&to&^from == 0 {
+		if f.dir&to == 0 {
 			continue
 		}
 		// Added again, a disabled filter would stay disabled.
@@ -150,7 +152,7 @@ func (p *kqueue) change(fd int, from, to Interest) error {
 			p.change(fd, added, 0)
 			return err
 		}
-		added |= f.dir
+		added |= f.dir &^ from
 	}
 	for _, f := range kqFilters {
 		if f.dir&from&^to == 0 {
@@ -219,8 +221,16 @@ func (p *kqueue) wait(dst []Event, timeout time.Duration) (int, error) {
 		}
 		fd := int(ev.Ident)
 		r := p.reg(fd)
+		if r == nil {
+			continue
+		}
 		ready := kqueueReady(ev)
-		if r == nil || ready == 0 {
+		if int(ev.Filter) == evfiltRead && r.want&Writable != 0 {
+			// To a reader EV_EOF may be half of the end, which must not stand
+			// for Writable. The whole of it the writer's filter tells.
+			ready &^= HangUp
+		}
+		if ready == 0 {
 			continue
 		}
 		if int(ev.Flags)&evOneshot != 0 {

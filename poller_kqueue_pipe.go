@@ -1,13 +1,13 @@
-//go:build netbsd || openbsd
+//go:build netbsd || openbsd || (linux && kqfake)
 
 package asyncore
 
-// kqWaker wakes through a pipe: EVFILT_USER came to these systems only lately,
-// and x/sys has no name for it.
-type kqWaker struct{ *waker }
+// pipeWaker wakes through a pipe: EVFILT_USER came to NetBSD and OpenBSD only
+// lately, and x/sys has no name for it.
+type pipeWaker struct{ *waker }
 
-func openKqWaker(kq int) (*kqWaker, error) {
-	w, err := openWaker()
+func openPipeWaker(kq int) (*pipeWaker, error) {
+	w, err := openPipe()
 	if err != nil {
 		return nil, err
 	}
@@ -15,12 +15,12 @@ func openKqWaker(kq int) (*kqWaker, error) {
 		w.close()
 		return nil, err
 	}
-	return &kqWaker{w}, nil
+	return &pipeWaker{w}, nil
 }
 
 // woken tells whether ev is the wake-up, and if so empties the pipe and lets
 // the next wake write again.
-func (w *kqWaker) woken(ev *kevent) bool {
+func (w *pipeWaker) woken(ev *kevent) bool {
 	if int(ev.Ident) != w.r {
 		return false
 	}

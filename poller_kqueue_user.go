@@ -1,4 +1,4 @@
-//go:build darwin || dragonfly || freebsd
+//go:build darwin || dragonfly || freebsd || (linux && kqfake)
 
 package asyncore
 
@@ -6,21 +6,14 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
-)
-
-const (
-	evfiltUser  = unix.EVFILT_USER
-	noteTrigger = unix.NOTE_TRIGGER
 )
 
 // wakeIdent names the wake-up among the kqueue's user events, of which it is
 // the only one. It is no descriptor number: each filter counts for itself.
 const wakeIdent = 0
 
-// kqWaker wakes through the kqueue itself: EVFILT_USER needs no descriptor.
-type kqWaker struct {
+// userWaker wakes through the kqueue itself: EVFILT_USER needs no descriptor.
+type userWaker struct {
 	kq  int
 	set atomic.Bool // true from the wake that triggered until its event is seen
 
@@ -28,15 +21,15 @@ type kqWaker struct {
 	closed bool
 }
 
-func openKqWaker(kq int) (*kqWaker, error) {
+func openUserWaker(kq int) (*userWaker, error) {
 	// With EV_CLEAR the event is reported once for any number of triggers.
 	if err := kqChange(kq, wakeIdent, evfiltUser, evAdd|evClear, 0); err != nil {
 		return nil, err
 	}
-	return &kqWaker{kq: kq}, nil
+	return &userWaker{kq: kq}, nil
 }
 
-func (w *kqWaker) wake() error {
+func (w *userWaker) wake() error {
 	if w.set.Load() || !w.set.CompareAndSwap(false, true) {
 		return nil // the wake that is under way serves this call too
 	}
@@ -56,7 +49,7 @@ func (w *kqWaker) wake() error {
 // woken tells whether ev is the wake-up, and if so lets the next wake trigger
 // again. The kernel has cleared the event in reporting it, so the order that
 // waker asks for is kept.
-func (w *kqWaker) woken(ev *kevent) bool {
+func (w *userWaker) woken(ev *kevent) bool {
 	if int(ev.Filter) != evfiltUser {
 		return false
 	}
@@ -64,7 +57,7 @@ func (w *kqWaker) woken(ev *kevent) bool {
 	return true
 }
 
-func (w *kqWaker) close() {
+func (w *userWaker) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true

@@ -1,4 +1,4 @@
-//go:build unix && !linux
+//go:build unix && (!linux || kqfake)
 
 package asyncore
 
@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var wakeMessage = []byte{0}
-
-func openWaker() (*waker, error) {
+// openPipe returns a waker that is a pipe.
+func openPipe() (*waker, error) {
 	var p [2]int
 	// Not every system has pipe2: no fork may come between the pipe and its
 	// flags.

@@ -595,3 +595,46 @@ const (
 	faultHangUp   = asyncore.HangUp
 	faultFault    = asyncore.Fault
 )
+
+// tellsUrgent tells whether a poller reports out-of-band data, by asking it:
+// not every kqueue can.
+func tellsUrgent(t testing.TB, poller string) bool {
+	t.Helper()
+	if poller != "kqueue" {
+		return true
+	}
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c, err := net.Dial("tcp4", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	peer, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	p, err := asyncore.Open(poller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	from, _ := peer.(*net.TCPConn).SyscallConn()
+	to, _ := c.(*net.TCPConn).SyscallConn()
+	from.Control(func(fd uintptr) { err = unix.Send(int(fd), []byte("!"), unix.MSG_OOB) })
+	if err == nil {
+		to.Control(func(fd uintptr) { err = p.Add(int(fd), 1, asyncore.Urgent) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := p.Wait(make([]asyncore.Event, 1), 100*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n > 0
+}

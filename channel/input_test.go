@@ -632,11 +632,10 @@ func TestUrgent(t *testing.T) {
 			Urgent: func(c *channel.Conn, b byte) { urgent = append(urgent, b) },
 		})
 		oob(nc, '!')
-		switch r.l.Poller() {
-		case "kqueue": // not every kqueue can tell
-			r.quiet()
-		default:
+		if tellsUrgent(t, r.l.Poller()) {
 			r.until("urgent", func() bool { return string(urgent) == "!" })
+		} else {
+			r.quiet()
 		}
 		send(t, nc, "after")
 		r.until("input", func() bool { return string(got) == "after" })

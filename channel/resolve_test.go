@@ -123,13 +123,14 @@ func (n *fakeNet) end(name string, errno syscall.Errno) {
 	}
 	delete(n.hanging, name)
 	if errno != 0 {
-		n.errno[h.fd] = errno // an unconnected socket is hung up, which the poller will tell
-	} else {
-		a := n.ln.Addr().(*net.TCPAddr).AddrPort()
-		n.System.Connect(h.fd, sys.Addr{Family: sys.Inet, Inet: a})
-		fds := []unix.PollFd{{Fd: int32(h.fd), Events: unix.POLLOUT}}
-		unix.Poll(fds, int(patience/time.Millisecond))
+		n.errno[h.fd] = errno
 	}
+	// Connected also where the attempt is to fail, since not every poller
+	// reports a socket that is not; SockError tells what came of it.
+	a := n.ln.Addr().(*net.TCPAddr).AddrPort()
+	n.System.Connect(h.fd, sys.Addr{Family: sys.Inet, Inet: a})
+	fds := []unix.PollFd{{Fd: int32(h.fd), Events: unix.POLLOUT}}
+	unix.Poll(fds, int(patience/time.Millisecond))
 	if h.want != 0 {
 		if err := n.poller.Add(h.fd, h.token, h.want); err != nil {
 			n.t.Fatal(err)
@@ -919,6 +920,28 @@ func TestDialControl(t *testing.T) {
 			r.clean()
 		})
 	}
+}
+
+// The socket's number may be another's when Control has returned.
+func TestControlKept(t *testing.T) {
+	faultOnce(t, "both", func(t *testing.T, w *faultWorld) {
+		var kept []syscall.RawConn
+		keep := func(_, _ string, c syscall.RawConn) error {
+			kept = append(kept, c)
+			return c.Control(func(uintptr) {})
+		}
+		ln := w.listen("tcp", "127.0.0.1:0", &channel.ListenConfig{Control: keep}, func() *channel.Handler { return nil })
+		w.dial("tcp", ln.Addr().String(), channel.Dialer{Control: keep}, channel.Handler{}).waitClosed(faultAny)
+		for _, c := range kept {
+			err := c.Control(func(fd uintptr) { t.Errorf("got descriptor %d", fd) })
+			if !errors.Is(err, net.ErrClosed) {
+				t.Errorf("error %v", err)
+			}
+		}
+		if len(kept) != 2 {
+			t.Errorf("Control was called %d times", len(kept))
+		}
+	})
 }
 
 // A Control that closes its Conn is the last thing to happen to it.
