@@ -136,7 +136,10 @@ func (w *faultWorld) story() string {
 // settle runs turns until the poller has nothing to tell.
 func (w *faultWorld) settle() {
 	w.t.Helper()
-	for quiet := 0; quiet < 3; {
+	for turns, quiet := 0, 0; quiet < 3; turns++ {
+		if turns == 10000 {
+			w.t.Fatalf("the loop does not come to rest\n%s", w.story())
+		}
 		before := w.l.Stats().Events
 		w.turn(0)
 		if w.l.Stats().Events == before {

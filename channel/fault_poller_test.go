@@ -283,6 +283,28 @@ func TestFaultPoller(t *testing.T) {
 		}
 		b.waitGot(5)
 	})
+	faultEach(t, "44 45 a descriptor closed behind us, of which a duplicate lives on", func(t *testing.T, w *faultWorld) {
+		_, other := w.accept(faultEcho())
+		r, p := w.accept(faultEcho())
+		w.settle()
+		dup, err := unix.FcntlInt(uintptr(r.fd()), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(dup)
+		w.f.Steal(r.fd())
+		p.send([]byte("for whoever has the duplicate"))
+		if w.l.Poller() == "kqueue" { // closing ends its registration, whatever lives on
+			r.c.WriteString("x")
+		}
+		r.waitClosed(syscall.EBADF)
+		w.exchange(other, []byte("still here"))
+		w.calm()
+		woken := false
+		w.l.Post(func() { woken = true })
+		w.until("the post", func() bool { return woken })
+		w.exchange(other, []byte("and still here"))
+	})
 	faultEach(t, "44 a duplicate lives on", func(t *testing.T, w *faultWorld) {
 		r, p := w.accept(channel.Handler{})
 		dup, err := unix.Dup(r.fd())

@@ -9,6 +9,7 @@ package core
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,8 +48,13 @@ type Engine struct {
 	Counters
 
 	poller sys.Poller
+	swap   sync.Mutex // keeps a Wake away from a poller that is being replaced
 	slots  []slot
 	free   []uint32 // indexes of unused slots
+
+	// orphans is true from when a descriptor turned out to have been closed by
+	// somebody else; renew when the poller still reports such a one.
+	orphans, renew bool
 
 	// What the next turn has to do, besides what the poller reports.
 	changed []uint32 // slots whose interest differs from the poller's
@@ -63,9 +69,10 @@ type Engine struct {
 	clock  int64 // the clock when the last turn ended
 	inTurn bool
 	closed bool
-	reason error        // why closed
-	refs   int          // what keeps Run running
-	holds  atomic.Int64 // the same, from other goroutines
+	reason error // why closed
+	refs   int   // what keeps Run running
+
+	holds atomic.Int64 // the same, from other goroutines
 
 	turn  turn
 	owner owner
@@ -141,6 +148,8 @@ func (e *Engine) Alive() bool {
 // Wake ends the wait, from any goroutine.
 func (e *Engine) Wake() error {
 	e.posts.woken.Store(true)
+	e.swap.Lock()
+	defer e.swap.Unlock()
 	return e.poller.Wake()
 }
 

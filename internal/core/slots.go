@@ -66,11 +66,21 @@ func (e *Engine) Unregister(token uint64) {
 		return
 	}
 	if s.have != 0 {
-		e.poller.Remove(int(s.fd)) // ENOENT, EBADF: somebody has closed it
+		e.unwatch(s)
 	}
 	*s = slot{gen: s.gen + 1, changed: s.changed}
 	e.free = append(e.free, uint32(token))
 	e.refs--
+}
+
+// unwatch takes a registration's descriptor out of the poller. Where somebody
+// has closed it (ENOENT, EBADF) that is done, unless a duplicate keeps the
+// kernel's registration alive: then its events will tell.
+func (e *Engine) unwatch(s *slot) {
+	if err := e.poller.Remove(int(s.fd)); err != nil {
+		e.orphans = true
+	}
+	s.have = 0
 }
 
 // lookup returns the registration of token, or nil if it has ended.
@@ -115,8 +125,7 @@ func (e *Engine) apply(s *slot, token uint64) (err error) {
 	case s.want == s.have:
 		return nil
 	case s.want == 0:
-		// Gone already (ENOENT, EBADF) is as good.
-		e.poller.Remove(int(s.fd))
+		e.unwatch(s)
 	case s.have == 0:
 		err = e.poller.Add(int(s.fd), token, s.want)
 	default:
@@ -129,9 +138,7 @@ func (e *Engine) apply(s *slot, token uint64) (err error) {
 	}
 	if err != nil {
 		if s.have != 0 {
-			// The source is to close: its old interest must not outlive it.
-			e.poller.Remove(int(s.fd))
-			s.have = 0
+			e.unwatch(s) // the source is to close: its old interest must not outlive it
 		}
 		return err
 	}

@@ -261,6 +261,7 @@ func (e *Engine) dispatch() {
 		s := e.lookup(ev.Token)
 		if s == nil {
 			e.Stale++
+			e.renew = e.orphans
 			continue
 		}
 		// By the interest of now: a callback before us may have changed it.
@@ -351,6 +352,39 @@ func (e *Engine) applyChanged() {
 		}
 	}
 	e.changed = e.changed[:0]
+	if e.renew {
+		e.renewPoller()
+	}
+}
+
+// renewPoller replaces the poller. The kernel's registration of a descriptor that
+// somebody else has closed lives as long as a duplicate, in a child process
+// perhaps, and cannot be ended by any number: its events would keep the loop
+// busy for ever.
+func (e *Engine) renewPoller() {
+	e.orphans, e.renew = false, false
+	p, err := e.Sys.OpenPoller(e.poller.Name())
+	if err != nil {
+		e.orphans = true // until the next such event
+		return
+	}
+	e.Log(slog.LevelWarn, "a descriptor was closed by others and is still reported: starting with a new poller")
+	e.swap.Lock()
+	old := e.poller
+	e.poller = p
+	e.swap.Unlock()
+	old.Close()
+	for i := range e.slots {
+		s := &e.slots[i]
+		if s.src == nil || s.have == 0 {
+			continue
+		}
+		if err := p.Add(int(s.fd), uint64(s.gen)<<32|uint64(i), s.have); err != nil {
+			s.have = 0
+			s.src.Fail(err)
+		}
+	}
+	p.Wake() // for whoever has just woken the old one
 }
 
 // Yield lets other goroutines run where there is one P for all of them.
