@@ -37,7 +37,7 @@ func readAddr(network, address string, listen bool) (ep endpoint, err error) {
 	}
 	port, err := strconv.ParseUint(service, 10, 16)
 	if err != nil && !(listen && service == "") {
-		return ep, &net.AddrError{Err: "port is not a number", Addr: address}
+		return ep, &net.AddrError{Err: "port is not a number from 0 to 65535", Addr: address}
 	}
 	ep.port = uint16(port)
 	var ips []netip.Addr

@@ -102,21 +102,28 @@ func (a *attempt) begin() {
 	}
 	a.fd = fd
 	a.token = c.e.Register(a, fd)
-	if a.to.Family != sys.Unix {
-		tcpOptions{nagle: a.d.Nagle, keepAlive: a.d.KeepAlive}.set(c.e.Sys, fd)
-	}
-	err := a.control()
-	if c.is(ended) {
-		return // by Control: the rest is for stop
-	}
-	if err == nil {
-		err = a.bind()
-	}
-	if err != nil {
+	if err := a.prepare(); err != nil {
 		a.fail(err)
 		return
 	}
-	a.connect()
+	if !c.is(ended) { // by Control: the rest is for stop
+		a.connect()
+	}
+}
+
+// prepare sets the socket's options and its own address.
+func (a *attempt) prepare() error {
+	d := a.d
+	if a.to.Family != sys.Unix {
+		o := tcpOptions{nagle: d.Nagle, keepAlive: d.KeepAlive, userTimeout: d.UserTimeout}
+		if err := o.set(d.c.e.Sys, a.fd); err != nil {
+			return err
+		}
+	}
+	if err := a.control(); err != nil || d.c.is(ended) {
+		return err
+	}
+	return a.bind()
 }
 
 // control lets the user have the socket.

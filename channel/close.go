@@ -1,12 +1,14 @@
 package channel
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
 	"syscall"
 
 	"github.com/seed-20e08ac4/asyncore"
+	"github.com/seed-20e08ac4/asyncore/internal/sys"
 )
 
 // Close flushes what is queued and then closes (asynchat's close_when_done).
@@ -20,11 +22,11 @@ import (
 // is closed first, and input thrown away until the peer closes too, for at
 // most 30 s.
 //
-// It returns net.ErrClosed if the Conn was closed or closing already, else
-// nil.
+// It returns net.ErrClosed if the Conn was closed, closing or detached already,
+// else nil.
 func (c *Conn) Close() error {
 	c.e.Check()
-	if c.is(ended | finished | draining) {
+	if c.is(ended | finished | draining | detaching) {
 		return net.ErrClosed
 	}
 	if c.is(connecting) {
@@ -36,10 +38,34 @@ func (c *Conn) Close() error {
 }
 
 // Abort closes without flushing: queued output is dropped. Handler.Close
-// follows with net.ErrClosed.
+// follows with net.ErrClosed. Where output is dropped, by Abort or for any other
+// reason, a TCP connection is reset: its peer must not take a part for the whole.
 func (c *Conn) Abort() {
 	c.e.Check()
 	c.end(net.ErrClosed)
+}
+
+// Fail is Close with a reason of the user's, a message that breaks the protocol
+// for instance: what is queued is flushed, an answer that says what is wrong
+// perhaps, and Handler.Close gets err, which must not be nil. Abort or Reset after
+// it do not flush, and leave it the reason. After Close it still gives that its
+// reason.
+func (c *Conn) Fail(err error) {
+	c.e.Check()
+	if err == nil {
+		panic("channel: Fail: error is nil")
+	}
+	switch {
+	case c.is(connecting | detaching | broken):
+		c.end(err)
+	case !c.is(ended | finished):
+		if c.reason == nil {
+			c.reason = err
+		}
+		if !c.is(draining) {
+			c.drain()
+		}
+	}
 }
 
 // drain is Close once the Conn is established.
@@ -103,7 +129,12 @@ func (c *Conn) end(err error) {
 		return
 	}
 	c.state |= ended
-	c.reason = err
+	if !c.is(draining) || c.reason == nil { // else it is Fail's
+		c.reason = err
+	}
+	if c.queued > 0 || len(c.rest) > 0 {
+		c.hardClose()
+	}
 	c.e.Want(c.token, 0)
 	c.discardOutput()
 	if c.dial != nil {
@@ -131,7 +162,7 @@ func (c *Conn) failed(op, call string, errno syscall.Errno) {
 // writeFailed ends output only: what the peer sent before it went is read and
 // delivered first, and the Conn closes when nothing is left.
 func (c *Conn) writeFailed(errno syscall.Errno) {
-	if c.is(draining|atEOF|noRead) || errno == syscall.EBADF {
+	if c.is(draining|detaching|atEOF|noRead) || errno == syscall.EBADF {
 		c.failed("write", "write", errno)
 		return
 	}
@@ -150,17 +181,15 @@ func (c *Conn) breakOff(err error) {
 // Finish closes the descriptor and tells the user.
 func (s *source) Finish() {
 	c := (*Conn)(s)
-	c.release()
+	left := c.release()
+	defer c.dropTail() // also after a panic
 	c.e.Enter(s, "close")
-	if c.h.Close != nil {
-		c.h.Close(c, c.reason)
-	}
+	c.closeCallback(left)
 	c.e.Leave()
-	c.dropTail()
 }
 
-// release gives back all that the Conn holds.
-func (c *Conn) release() {
+// release gives back all that the Conn holds, or returns what is given away.
+func (c *Conn) release() Detached {
 	c.state |= finished
 	c.e.Disarm(&c.timer)
 	c.e.Unregister(c.token)
@@ -172,13 +201,44 @@ func (c *Conn) release() {
 		c.ln.leave()
 	}
 	if c.fd < 0 || c.is(lost) {
-		return // somebody has closed it behind us: the number may be a stranger's
+		return Detached{FD: -1} // somebody has closed it behind us: the number may be a stranger's
 	}
-	if c.is(wasBlocking) {
-		c.restoreBlocking()
-	}
-	c.e.CloseFD(int(c.fd))
+	fd := int(c.fd)
 	c.fd = -1
+	if c.is(wasBlocking) {
+		c.restoreBlocking(fd)
+	}
+	if c.is(givenAway) {
+		return Detached{FD: fd, Unread: bytes.Clone(c.tail)}
+	}
+	c.e.CloseFD(fd)
+	return Detached{FD: -1}
+}
+
+// Reset is Abort with a TCP reset, so that the peer gets an error and not an
+// end (SO_LINGER with a time of 0): for a peer that must not take what it has
+// got for the whole. A Unix socket and a file have no such thing.
+func (c *Conn) Reset() {
+	c.e.Check()
+	c.hardClose()
+	c.Abort()
+}
+
+// hardClose has close reset the connection, or each that a dial has begun.
+func (c *Conn) hardClose() {
+	if c.is(finished | isFile | lost) {
+		return
+	}
+	if c.fd >= 0 {
+		c.e.Sys.SetOption(int(c.fd), sys.Linger, 0)
+	}
+	if c.dial != nil {
+		for _, a := range c.dial.attempts {
+			if a.fd >= 0 {
+				c.e.Sys.SetOption(a.fd, sys.Linger, 0)
+			}
+		}
+	}
 }
 
 // Fail is the engine's: the poller refuses the descriptor, a callback has

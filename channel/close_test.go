@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/seed-20e08ac4/asyncore/channel"
@@ -470,5 +471,70 @@ func TestCloseWithUnreadInput(t *testing.T) {
 		wantAll(t, nc, all)
 		nc.Close()
 		r.wantEnd(nil)
+	})
+}
+
+// Fail flushes, and its error is the reason whatever follows.
+func TestFail(t *testing.T) {
+	wrong := errors.New("wrong")
+	tests := []struct {
+		name string
+		fail func(c *channel.Conn)
+		got  string
+		err  error // the client's
+	}{
+		{"Fail", func(c *channel.Conn) { c.Fail(wrong) }, "you are wrong", nil},
+		{"Close, Fail", func(c *channel.Conn) { c.Close(); c.Fail(wrong) }, "you are wrong", nil},
+		{"twice", func(c *channel.Conn) { c.Fail(wrong); c.Fail(io.ErrNoProgress) }, "you are wrong", nil},
+		{"Fail, Reset", func(c *channel.Conn) { c.Fail(wrong); c.Reset() }, "", syscall.ECONNRESET},
+		{"Fail, Abort", func(c *channel.Conn) { c.Fail(wrong); c.Abort() }, "", syscall.ECONNRESET},
+	}
+	eachBackend(t, func(t *testing.T, r *rig) {
+		for _, test := range tests {
+			nc, c := r.pair("tcp4", &channel.Handler{})
+			r.do(func() {
+				c.WriteString("you are wrong")
+				r.shut(c, test.fail)
+			})
+			got, err := io.ReadAll(nc)
+			if string(got) != test.got || !errors.Is(err, test.err) {
+				t.Errorf("%s: the client read %q, %v", test.name, got, err)
+			}
+			nc.Close()
+			r.wantEnd(wrong)
+		}
+	})
+}
+
+// A peer must not take a part for the whole: where output is dropped, it sees a
+// reset, and where all has been sent, an end.
+func TestDroppedOutputResets(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(t *testing.T, c *channel.Conn)
+		want error
+	}{
+		{"Abort", func(t *testing.T, c *channel.Conn) { stuff(t, c); c.WriteString("more"); c.Abort() }, net.ErrClosed},
+		{"limit", func(t *testing.T, c *channel.Conn) {
+			stuff(t, c)
+			for err := error(nil); err == nil; {
+				_, err = c.Write(make([]byte, 100<<10))
+			}
+		}, channel.ErrOutputLimit},
+		{"producer fails", func(_ *testing.T, c *channel.Conn) {
+			c.WriteString("a part")
+			c.SendFrom(iotest.ErrReader(io.ErrNoProgress))
+		}, io.ErrNoProgress},
+	}
+	eachBackend(t, func(t *testing.T, r *rig) {
+		for _, test := range tests {
+			nc, c := r.pair("tcp4", &channel.Handler{})
+			r.do(func() { r.shut(c, func(c *channel.Conn) { test.end(t, c) }) })
+			r.wantEnd(test.want)
+			if _, err := io.Copy(io.Discard, nc); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%s: the client's last read: %v", test.name, err)
+			}
+			nc.Close()
+		}
 	})
 }

@@ -15,9 +15,9 @@ import (
 )
 
 // Conn is one channel: a connected socket, a pipe or a terminal, with its
-// callbacks, its queued output and its timeouts. It is made by Listen, Dial
-// and Open, and belongs to its loop's goroutine: no method may be called from
-// another one (see [loop.Loop.Post]).
+// callbacks, its queued output and its timeouts. It is made by Listen, Dial,
+// Open and Adopt, and belongs to its loop's goroutine: no method may be called
+// from another one (see [loop.Loop.Post]).
 //
 // asyncore's dispatcher, dispatcher_with_send and file_dispatcher in one.
 type Conn struct {
@@ -83,15 +83,19 @@ const (
 	shutWanted                    // CloseWrite was called
 	shutDone                      // and has been carried out
 	draining                      // Close was called: flush, then close
+	detaching                     // Detach was called: flush, then give away
+	givenAway                     // and that has been done
 	lingering                     // flushed: input is thrown away until the peer closes
 	ended                         // the reason is set, Finish is due
 	finished                      // closed, and the user told
 	swapped                       // SetHandler was called during this Read
-	redeliver                     // the tail is for a new handler
+	resumed                       // reading has resumed during this Read
+	redeliver                     // the tail is wanted without new input
 	parked                        // the producer had nothing to give
 	isFile                        // not a socket: read and write, which may sleep
 	noRead                        // opened for writing only
 	noWrite                       // opened for reading only
+	adopted                       // made by Open, Adopt or AdoptFD
 	wasBlocking                   // O_NONBLOCK is to be taken back
 	full                          // the kernel took less than all; the poller will tell
 	broken                        // writing failed; what is left is being read
@@ -106,6 +110,8 @@ type hub struct {
 	l           *loop.Loop
 	ids         uint64
 	first, last *Conn
+
+	leaving map[*Conn]func(Detached) // those that are being detached
 
 	// The Read under way: its Conn, its bytes, and those given back so far.
 	reader        *Conn
@@ -237,20 +243,33 @@ func (c *Conn) Resume() {
 		return
 	}
 	c.state &^= paused
-	if len(c.tail) > 0 {
-		c.state |= redeliver
-	}
-	if c.is(redeliver) || c.is(broken) {
+	c.wantTail()
+	if c.is(redeliver | broken) {
 		c.again()
 	}
 	c.watch()
 }
 
+// Reading tells whether input is wanted now: not while the Conn is paused, nor
+// while its output is above high water, and not any more after Close, Abort or
+// Detach. A Read that works through several messages asks before each, and gives
+// back the rest with Unread, which comes again when input is wanted.
+func (c *Conn) Reading() bool {
+	c.e.Check()
+	return c.reading()
+}
+
 // BytesRead counts the bytes that the kernel has given.
-func (c *Conn) BytesRead() uint64 { return c.read }
+func (c *Conn) BytesRead() uint64 {
+	c.e.Check()
+	return c.read
+}
 
 // BytesWritten counts the bytes that the kernel has taken.
-func (c *Conn) BytesWritten() uint64 { return c.written }
+func (c *Conn) BytesWritten() uint64 {
+	c.e.Check()
+	return c.written
+}
 
 // RemoteAddr returns the peer's address, a *net.TCPAddr or *net.UnixAddr; nil
 // for a file, and before a dial has found one. While a dial goes on it is the
@@ -290,7 +309,10 @@ func (c *Conn) network() string {
 	case sys.Unix:
 		return "unix"
 	}
-	return "file"
+	if c.is(isFile) {
+		return "file"
+	}
+	return "socket" // adopted when its peer had gone already
 }
 
 // SyscallConn gives access to the descriptor, for socket options. The
@@ -298,6 +320,9 @@ func (c *Conn) network() string {
 // because the descriptor was not ready, the error is [errors.ErrUnsupported]:
 // waiting is the loop's work. During a dial the descriptor is that of the
 // attempt begun last; where there is none the error is ENOTCONN.
+//
+// SO_LINGER with a time would have close(2) wait inside the loop, for as long;
+// for one of 0 there is Reset.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	c.e.Check()
 	if c.is(ended | finished) {
@@ -350,7 +375,9 @@ func (s *source) Ready(ready asyncore.Interest) {
 		}
 		if ready&asyncore.Writable != 0 {
 			c.state &^= full
-			c.flush()
+			if c.waiting() { // not where it has just been connected
+				c.flush()
+			}
 		}
 		c.deliverTail()
 		if (ready&asyncore.Readable != 0 || c.is(broken)) && c.reading() {
@@ -362,7 +389,7 @@ func (s *source) Ready(ready asyncore.Interest) {
 
 // connected tells the user that the Conn is established.
 func (c *Conn) connected() {
-	if c.h.Connect != nil && !c.is(draining|ended) {
+	if c.h.Connect != nil && !c.is(draining|detaching|ended) {
 		c.e.Enter((*source)(c), "connect")
 		c.h.Connect(c)
 		c.e.Leave()
@@ -372,7 +399,7 @@ func (c *Conn) connected() {
 // settle ends a dispatch.
 func (c *Conn) settle() {
 	c.state &^= dispatching | swapped
-	if c.queued > 0 || len(c.rest) > 0 || c.is(draining|shutWanted) {
+	if c.queued > 0 || len(c.rest) > 0 || c.is(draining|detaching|shutWanted) {
 		if !c.is(connecting | ended) {
 			c.flush()
 		}
@@ -411,7 +438,7 @@ func (c *Conn) watch() {
 
 // reading tells whether input is wanted now.
 func (c *Conn) reading() bool {
-	return !c.is(connecting | opening | paused | choked | atEOF | draining | ended | noRead)
+	return !c.is(connecting | opening | paused | choked | atEOF | draining | detaching | ended | noRead)
 }
 
 func (s *source) Describe() string { return (*Conn)(s).String() }

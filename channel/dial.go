@@ -33,9 +33,17 @@ type Dialer struct {
 	// TCP does not ask.
 	KeepAlive time.Duration
 
+	// UserTimeout is how long TCP may send without an answer of the peer's
+	// kernel before it gives the connection up with ETIMEDOUT
+	// (TCP_USER_TIMEOUT), which also ends keep-alive's questions. 0: the
+	// kernel's own, a quarter of an hour. An error on systems other than Linux.
+	UserTimeout time.Duration
+
 	// Control is called for each socket before it is bound or connected, as in
 	// net.Dialer, with the address that is tried, for options that this struct
-	// lacks: inside Dial where no name is looked up, or later from the loop.
+	// lacks: inside Dial where no name is looked up, or later from the loop. c is
+	// of use until it returns.
+	// SO_LINGER with a time is not one to set, see Conn.SyscallConn.
 	Control func(network, address string, c syscall.RawConn) error
 
 	// Lookup finds the addresses of a host for the network "ip4" or "ip6", as

@@ -1,7 +1,7 @@
 // Package channel puts callbacks on sockets, pipes and terminals: a [Listener]
-// accepts, [Dial] connects, [Open] takes a file, and each gives a [Conn] with
-// a [Handler], whose callbacks the loop calls when there is something to read,
-// room to write, or an end. It is asyncore's dispatcher.
+// accepts, [Dial] connects, [Open] and [Adopt] take what is open, and each gives
+// a [Conn] with a [Handler], whose callbacks the loop calls when there is
+// something to read, room to write, or an end. It is asyncore's dispatcher.
 //
 //	echo := &channel.Handler{
 //		Read: func(c *channel.Conn, p []byte) { c.Write(p) },
@@ -22,7 +22,8 @@
 //
 // What a peer sent before it went is always delivered first. Then comes its
 // EOF, or an error, and exactly one Close with the reason, the last callback of
-// a Conn. [Conn.Close] flushes first; [Conn.Abort] does not.
+// a Conn. [Conn.Close] flushes first, [Conn.Fail] too, with a reason;
+// [Conn.Abort] does not. [Conn.Detach] gives the connection away instead.
 //
 // # Bounds
 //

@@ -17,7 +17,8 @@ var (
 	// SetWriteTimeout allows, or for 30 s after Close.
 	ErrStalled error = &timeoutError{"channel: write timeout"}
 	// ErrOutputLimit: a Write would have passed the hard limit of SetWater, or
-	// the Conn had the most queued when the loop's MaxBuffered was passed.
+	// the Conn had the most queued, and kept by Unread, when the loop's
+	// MaxBuffered was passed.
 	ErrOutputLimit = errors.New("channel: output limit exceeded")
 )
 

@@ -102,7 +102,7 @@ func ExampleDial() {
 	})
 	run(l) // until the last Conn and the Listener have closed
 	// Output:
-	// dial tcp 127.0.0.1:http: address 127.0.0.1:http: port is not a number
+	// dial tcp 127.0.0.1:http: address 127.0.0.1:http: port is not a number from 0 to 65535
 	// connected
 	// welcome
 	// closed: <nil>
@@ -364,4 +364,35 @@ func ExampleListenConfig() {
 	// one address: true
 	// listener closed: <nil>
 	// listener closed: <nil>
+}
+
+// Clients may connect while the server is not ready to serve them.
+func ExampleListener_Pause() {
+	l := newLoop()
+	defer l.Close()
+	greet := &channel.Handler{
+		Connect: func(c *channel.Conn) {
+			fmt.Println("accepted")
+			c.WriteString("welcome")
+			c.Close()
+		},
+		Close: func(*channel.Conn, error) { l.Stop() },
+	}
+	ln, err := channel.Listen(l, "tcp", "127.0.0.1:0", func(*channel.Conn) *channel.Handler { return greet })
+	if err != nil {
+		log.Fatal(err)
+	}
+	ln.Pause()
+	answer := make(chan string)
+	go func() { answer <- ask(ln.Addr(), "") }() // waits in the backlog
+	l.After(10*time.Millisecond, func() {
+		fmt.Println("the cache is warm")
+		ln.Resume()
+	})
+	run(l) // until Stop
+	fmt.Println(<-answer)
+	// Output:
+	// the cache is warm
+	// accepted
+	// welcome
 }

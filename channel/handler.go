@@ -7,7 +7,8 @@ package channel
 //
 // For one Conn they come in this order: Connect; any of Read, Write and
 // Urgent; at most one EOF, after which output goes on and Write may still
-// come; one Close; nothing. After the user's Close or Abort only Close comes.
+// come; one Close; nothing. After the user's Close, Abort or Detach only Close
+// comes.
 //
 // A Handler may serve any number of Conns. It must not be written to once a
 // Conn has it; to change one callback, copy the struct and use SetHandler.
@@ -27,20 +28,22 @@ type Handler struct {
 	Write func(c *Conn)
 
 	// Urgent: an out-of-band byte has arrived (handle_expt). Nil: such bytes
-	// are ignored.
+	// are ignored. On a socket with SO_OOBINLINE, Read gets the byte in its
+	// place among the others, and Urgent is not called.
 	Urgent func(c *Conn, b byte)
 
 	// EOF: the peer has sent its last byte; output still works. Nil: what is
 	// queued is flushed, then the Conn closes with a nil error.
 	EOF func(c *Conn)
 
-	// Close: the Conn is closed, its descriptor too (handle_close and
-	// handle_error). It comes exactly once, last, for every Conn that was handed
-	// to a Handler; without Connect where a dial has failed, or accept has
-	// closed it. err is nil after Close has drained or EOF was answered by its
-	// default, and net.ErrClosed after Abort. Otherwise it is the reason: a
-	// *net.OpError around the errno, ErrIdle, ErrStalled, ErrOutputLimit, a
-	// *loop.PanicError, loop.ErrClosed, or what a producer returned.
+	// Close: the Conn is closed, its descriptor too, unless Detach gives that
+	// away (handle_close and handle_error). It comes exactly once, last, for
+	// every Conn that was handed to a Handler; without Connect where a dial has
+	// failed, or accept has closed it. err is nil after Close has drained, after
+	// Detach, or where EOF was answered by its default, and net.ErrClosed after
+	// Abort. Otherwise it is the reason: a *net.OpError around the errno,
+	// ErrIdle, ErrStalled, ErrOutputLimit, a *loop.PanicError, loop.ErrClosed,
+	// what a producer returned, or what Fail was given.
 	Close func(c *Conn, err error)
 }
 

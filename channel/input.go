@@ -9,6 +9,11 @@ const readBudget = 256 << 10
 // swapBudget is how often in a turn unread bytes may go on to the next handler.
 const swapBudget = 1000
 
+// tailInFront is the longest tail that is copied in front of new input; to a longer
+// one the input is appended. So a message that comes in small pieces costs no
+// more than a bounded number of copies, however long it grows.
+const tailInFront = 16 << 10
+
 // recv and send are the one seam through which a Conn's bytes pass.
 func (c *Conn) recv(p []byte) (int, syscall.Errno) {
 	if c.is(isFile) {
@@ -32,7 +37,7 @@ func (c *Conn) readAll() {
 	for budget > 0 && c.reading() && !c.is(redeliver) {
 		buf := c.e.ReadBuffer()
 		kept := 0
-		if len(c.tail) <= len(buf)/2 {
+		if len(c.tail) <= tailInFront {
 			kept = copy(buf, c.tail)
 		}
 		n, errno := c.recv(buf[kept:])
@@ -75,23 +80,28 @@ func (c *Conn) readAll() {
 }
 
 // withTail returns what to deliver: the kept bytes of the tail, then n new
-// ones. A tail too long to lie in the read buffer grows instead.
-func (c *Conn) withTail(buf []byte, kept, n int) []byte {
+// ones; and whether it lies in memory of the Conn's own.
+func (c *Conn) withTail(buf []byte, kept, n int) (p []byte, own bool) {
 	if kept == len(c.tail) {
 		c.dropTail()
-		return buf[: kept+n : kept+n]
+		return buf[: kept+n : kept+n], false
 	}
-	tail := c.tail
-	c.e.Buffered -= int64(len(tail))
-	c.tail = nil
-	return append(tail, buf[:n]...)
+	tail := c.takeTail()
+	if cap(tail)-len(tail) < n {
+		grown := append(c.e.GetBuffer(2*len(tail)+n), tail...)
+		c.e.PutBuffer(tail)
+		tail = grown
+	}
+	return append(tail, buf[:n]...), true
 }
 
 // deliver hands input to the handler, and what that gives back to the handler
-// that has taken its place, as often as it comes to that.
-func (c *Conn) deliver(p []byte) {
+// that has taken its place, as often as it comes to that. Own memory of the
+// Conn's is kept as its tail, or given back.
+func (c *Conn) deliver(p []byte, own bool) {
+	whole := p
 	for swaps := 0; c.h.Read != nil; swaps++ {
-		c.state &^= swapped
+		c.state &^= swapped | resumed
 		c.reader, c.input, c.unread = c, p, nil
 		c.e.Enter((*source)(c), "read")
 		c.h.Read(c, p)
@@ -105,13 +115,35 @@ func (c *Conn) deliver(p []byte) {
 			break
 		}
 		if !c.is(swapped) || !c.reading() || swaps == swapBudget {
-			c.keep(rest)
+			if own && len(c.tail) == 0 && len(rest) >= cap(whole)/4 {
+				own = false
+				c.setTail(rest)
+			} else {
+				c.keep(rest)
+			}
 			break
 		}
 		p = rest
 	}
+	if own {
+		c.e.PutBuffer(whole)
+	}
+	if c.is(resumed) && len(c.tail) > 0 && len(c.tail) < len(p) {
+		c.state |= redeliver // what was given back as a whole waits for more: no spin
+	}
 	if c.is(redeliver) {
 		c.e.Again(c.token) // kept: the next turn's, or given back in pieces
+	}
+}
+
+// wantTail sees to it that the tail is delivered without new input, since
+// reading has resumed. During a Read the tail is not complete: deliver decides.
+func (c *Conn) wantTail() {
+	switch {
+	case c.reader == c:
+		c.state |= resumed
+	case len(c.tail) > 0:
+		c.state |= redeliver
 	}
 }
 
@@ -121,11 +153,14 @@ func (c *Conn) deliverTail() {
 		return
 	}
 	c.state &^= redeliver
+	c.deliver(c.takeTail(), true)
+}
+
+func (c *Conn) takeTail() []byte {
 	tail := c.tail
 	c.tail = nil
 	c.e.Buffered -= int64(len(tail))
-	c.deliver(tail)
-	c.e.PutBuffer(tail)
+	return tail
 }
 
 // poison makes a handler's mistake of keeping p show at once.
@@ -139,12 +174,20 @@ func poison(p []byte) {
 // comes again in front of the next input, in one slice, or at once where
 // SetHandler puts another handler in place, before or after in the same Read.
 // It is how a protocol switches in mid-stream, and how one waits for the rest
-// of a message, or, with Pause and Resume, for its own answer. What is unread
-// when the peer's EOF comes is in Tail.
+// of a message, or, with Pause and Resume, for its own answer. Given to a Conn
+// that was just adopted, it is its first input. What is unread when the peer's
+// EOF comes is in Tail.
+//
+// Called again in one Read, it puts p in front of what it was given before. A
+// message that comes in many pieces is not copied for each, but may grow until
+// the handler ends it: nothing else bounds it but the loop's MaxBuffered.
 func (c *Conn) Unread(p []byte) {
 	c.e.Check()
 	if len(p) == 0 || c.is(ended|draining) {
 		return
+	}
+	if c.is(connecting | opening) {
+		c.state |= redeliver
 	}
 	if c.reader == c && c.unread == nil && endsWith(c.input, p) {
 		c.unread = p // to be copied only if it outlives the callback
@@ -178,6 +221,10 @@ func (c *Conn) keep(p []byte) {
 	tail := append(c.e.GetBuffer(len(p)+len(c.tail)), p...)
 	tail = append(tail, c.tail...)
 	c.dropTail()
+	c.setTail(tail)
+}
+
+func (c *Conn) setTail(tail []byte) {
 	c.tail = tail
 	c.e.Buffered += int64(len(tail))
 	if c.is(swapped) {
@@ -188,9 +235,7 @@ func (c *Conn) keep(p []byte) {
 
 func (c *Conn) dropTail() {
 	if c.tail != nil {
-		c.e.Buffered -= int64(len(c.tail))
-		c.e.PutBuffer(c.tail)
-		c.tail = nil
+		c.e.PutBuffer(c.takeTail())
 	}
 }
 
@@ -218,7 +263,7 @@ func (c *Conn) gotEOF() {
 	c.e.Enter((*source)(c), "eof")
 	c.h.EOF(c)
 	c.e.Leave()
-	if c.is(shutDone | noWrite) {
+	if c.is(shutDone|noWrite) && !c.is(detaching) {
 		c.end(nil) // both directions are over
 	}
 }

@@ -4,9 +4,11 @@ package channel_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -476,6 +478,86 @@ func TestResumeDeliversUnread(t *testing.T) {
 	})
 }
 
+// An answer may be there at once: what a Read gives back comes again also where
+// reading has resumed before that Read returned, whichever came first.
+func TestResumeInRead(t *testing.T) {
+	resumes := map[string]func(*channel.Conn){
+		"Resume": func(c *channel.Conn) { c.Pause(); c.Resume() },
+		"new marks": func(c *channel.Conn) {
+			c.SetWater(1, 2, -1)
+			c.WriteString("answer")
+			c.SetWater(0, 100, -1)
+		},
+		"sent early": func(c *channel.Conn) {
+			c.SetWater(1, 2, -1)
+			c.WriteString("answer")
+			c.Write(make([]byte, 65<<10))
+		},
+	}
+	orders := map[string]func(c *channel.Conn, rest []byte, resume func(*channel.Conn)){
+		"unread first": func(c *channel.Conn, rest []byte, resume func(*channel.Conn)) {
+			c.Unread(rest)
+			resume(c)
+		},
+		"unread last": func(c *channel.Conn, rest []byte, resume func(*channel.Conn)) {
+			resume(c)
+			c.Unread(rest)
+		},
+		"in pieces": func(c *channel.Conn, rest []byte, resume func(*channel.Conn)) {
+			c.Unread(rest[1:])
+			c.Unread(rest[:1])
+			resume(c)
+		},
+	}
+	for how, resume := range resumes {
+		for order, unread := range orders {
+			faultEach(t, how+"/"+order, func(t *testing.T, w *faultWorld) {
+				var got []string
+				_, p := w.accept(channel.Handler{Read: func(c *channel.Conn, p []byte) {
+					got = append(got, string(p))
+					if len(p) > 1 {
+						unread(c, p[1:], resume)
+					}
+				}})
+				p.send([]byte("123"))
+				w.until("all three requests", func() bool {
+					p.recv()
+					return slices.Equal(got, []string{"123", "23", "3"})
+				})
+			})
+		}
+	}
+	// Where nothing has been taken, the same again would be a busy loop.
+	faultEach(t, "all unread", func(t *testing.T, w *faultWorld) {
+		var got []string
+		_, p := w.accept(channel.Handler{Read: func(c *channel.Conn, p []byte) {
+			got = append(got, string(p))
+			c.Pause()
+			c.Unread(p)
+			c.Resume()
+		}})
+		p.send([]byte("half "))
+		w.calm()
+		p.send([]byte("a line"))
+		w.calm()
+		if want := []string{"half ", "half a line"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// A Conn that was just accepted hands on what it is given, as any other does.
+func TestSwitchInConnect(t *testing.T) {
+	eachBackend(t, func(t *testing.T, r *rig) {
+		next := r.check(&channel.Handler{Read: func(c *channel.Conn, p []byte) { c.Write(p) }})
+		nc, _ := r.pair("unix", &channel.Handler{Connect: func(c *channel.Conn) {
+			c.Unread([]byte("first"))
+			c.SetHandler(next)
+		}})
+		wantRead(t, nc, "first")
+	})
+}
+
 // Tail is the beginning of a message that the peer never ended.
 func TestTail(t *testing.T) {
 	eachBackend(t, func(t *testing.T, r *rig) {
@@ -647,5 +729,39 @@ func TestUrgent(t *testing.T) {
 			r.abort(c)
 		})
 		r.wantEnd(net.ErrClosed)
+	})
+}
+
+// A message that comes in small pieces is not copied for each of them.
+func TestUnreadGrows(t *testing.T) {
+	size := 4 << 20
+	eachBackend(t, func(t *testing.T, r *rig) {
+		want, sum := noise(size), sha256.New()
+		var before, after runtime.MemStats
+		done := make(chan struct{})
+		nc, _ := r.pair("unix", &channel.Handler{Read: func(c *channel.Conn, p []byte) {
+			if len(p) < size {
+				c.Unread(p)
+				return
+			}
+			sum.Write(p)
+			close(done)
+		}})
+		runtime.ReadMemStats(&before)
+		for piece := range slices.Chunk(want, 1<<10) {
+			if _, err := nc.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		receive(t, done, "the whole message")
+		runtime.ReadMemStats(&after)
+		if w := sha256.Sum256(want); !bytes.Equal(sum.Sum(nil), w[:]) {
+			t.Error("another message came")
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > uint64(16*size) {
+			t.Errorf("%d bytes allocated for a message of %d", got, size)
+		}
+		nc.Close()
+		r.wantEnd(nil)
 	})
 }

@@ -50,11 +50,14 @@ type ListenConfig struct {
 	// connect. 0: 0600.
 	Mode fs.FileMode
 
-	// Nagle and KeepAlive are a Dialer's, for the accepted Conns.
-	Nagle     bool
-	KeepAlive time.Duration
+	// Nagle, KeepAlive and UserTimeout are a Dialer's, for the accepted Conns.
+	Nagle       bool
+	KeepAlive   time.Duration
+	UserTimeout time.Duration
 
-	// Control is called before the socket is bound, as in net.ListenConfig.
+	// Control is called before the socket is bound, as in net.ListenConfig; c is
+	// of use until it returns. Accepted sockets inherit most options; SO_LINGER
+	// with a time is not one to set, see Conn.SyscallConn.
 	Control func(network, address string, c syscall.RawConn) error
 
 	// Closed is called once, when the listener is closed: with nil by Close,
@@ -74,7 +77,10 @@ type Listener struct {
 	fd      int
 	made    sys.Stat // of the Unix socket's path, as bound
 
+	optionsEach bool // the socket cannot have the options that its Conns are to have
+
 	open    int  // Conns
+	paused  bool // by the user
 	atMax   bool // as many as are allowed
 	starved bool // rests until a timer or a closed descriptor
 	pause   time.Duration
@@ -85,10 +91,11 @@ type Listener struct {
 }
 
 // Listen opens a socket and calls accept for each connection, in the order of
-// their arrival. accept returns the Conn's Handler; it may already write,
-// close, pause and set timeouts. A nil Handler refuses: the connection is
-// closed, what accept has written is dropped, and nothing else is called. A panic in accept closes the connection
-// and spares the listener.
+// their arrival. accept returns the Conn's Handler, in place of any that it has
+// set; it may already write, close, pause and set timeouts. A nil Handler
+// refuses: the connection is closed, what accept has written is dropped, and
+// nothing else is called. A panic in accept closes the connection and spares the
+// listener.
 //
 // The networks are "tcp", "tcp4", "tcp6" and "unix". A host is a numeric
 // address, "localhost" (127.0.0.1, or ::1 for tcp6), or empty for all
@@ -108,22 +115,17 @@ func Listen(l *loop.Loop, network, address string, accept func(*Conn) *Handler) 
 
 // Listen is the function Listen with the options of lc.
 func (lc *ListenConfig) Listen(l *loop.Loop, network, address string, accept func(*Conn) *Handler) (*Listener, error) {
-	hb := hubOf(l)
-	hb.e.Check()
 	fail := func(err error) (*Listener, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: textAddr{network, address}, Err: err}
 	}
-	if accept == nil {
-		return fail(errors.New("channel: accept function is nil"))
-	}
-	if hb.e.IsClosed() {
-		return fail(loop.ErrClosed)
+	ln, err := lc.newListener(l, network, accept)
+	if err != nil {
+		return fail(err)
 	}
 	addrs, err := parseAddr(network, address, true)
 	if err != nil {
 		return fail(err)
 	}
-	ln := &Listener{hub: hb, cfg: *lc, accept: accept, network: network, fd: -1}
 	listening := false
 	defer func() {
 		if !listening { // also if Control has panicked
@@ -144,14 +146,33 @@ func (lc *ListenConfig) Listen(l *loop.Loop, network, address string, accept fun
 	if err != nil {
 		return fail(err)
 	}
-	ln.token = ln.e.Register((*acceptor)(ln), ln.fd)
-	ln.e.Want(ln.token, asyncore.Readable)
-	if err := ln.e.Apply(ln.token); err != nil {
-		ln.e.Unregister(ln.token)
+	if err := ln.register(); err != nil {
 		return fail(err)
 	}
 	listening = true
 	return ln, nil
+}
+
+func (lc *ListenConfig) newListener(l *loop.Loop, network string, accept func(*Conn) *Handler) (*Listener, error) {
+	hb := hubOf(l)
+	hb.e.Check()
+	switch {
+	case accept == nil:
+		return nil, errors.New("channel: accept function is nil")
+	case hb.e.IsClosed():
+		return nil, loop.ErrClosed
+	}
+	return &Listener{hub: hb, cfg: *lc, accept: accept, network: network, fd: -1}, nil
+}
+
+func (ln *Listener) register() error {
+	ln.token = ln.e.Register((*acceptor)(ln), ln.fd)
+	ln.e.Want(ln.token, asyncore.Readable)
+	err := ln.e.Apply(ln.token)
+	if err != nil {
+		ln.e.Unregister(ln.token)
+	}
+	return err
 }
 
 // bind makes the socket and has it listen.
@@ -225,14 +246,12 @@ func (ln *Listener) options(a sys.Addr) error {
 			return err
 		}
 	}
-	if sys.Inherits {
-		ln.tcp().set(ln.e.Sys, ln.fd) // once here instead of once a connection
-	}
-	return nil
+	// Where accepted sockets inherit them, once here instead of once a connection.
+	return ln.tcp().set(ln.e.Sys, ln.fd)
 }
 
 func (ln *Listener) tcp() tcpOptions {
-	return tcpOptions{nagle: ln.cfg.Nagle, keepAlive: ln.cfg.KeepAlive}
+	return tcpOptions{nagle: ln.cfg.Nagle, keepAlive: ln.cfg.KeepAlive, userTimeout: ln.cfg.UserTimeout}
 }
 
 func errnoOrNil(e syscall.Errno) error {
@@ -290,14 +309,49 @@ func (ln *Listener) Close() error {
 }
 
 func (ln *Listener) close(reason error) {
+	ln.leaveLoop(reason)
+	ln.discard()
+}
+
+func (ln *Listener) leaveLoop(reason error) {
 	ln.closed = true
 	ln.reason = reason
 	ln.e.Disarm(&ln.timer)
 	ln.e.Unregister(ln.token)
-	ln.discard()
 	if ln.cfg.Closed != nil {
 		ln.e.Due((*acceptor)(ln))
 	}
+}
+
+// Pause stops accepting; connections wait in the backlog until Resume, and when
+// that is full the kernel has their clients wait or refuses them.
+func (ln *Listener) Pause() {
+	ln.e.Check()
+	ln.paused = true
+	ln.watch()
+}
+
+// Resume ends Pause.
+func (ln *Listener) Resume() {
+	ln.e.Check()
+	ln.paused = false
+	ln.watch()
+}
+
+// Detach gives the listening socket away, still listening: to another loop, a
+// net.Listener, or a new process. Connections wait in its backlog meanwhile,
+// and accepted ones stay here. ListenConfig.Closed is called with nil, later. A
+// Unix socket's path is left in place, and whoever has the socket last is to
+// remove it. The error is net.ErrClosed, where the Listener was closed.
+func (ln *Listener) Detach() (Detached, error) {
+	ln.e.Check()
+	if ln.closed {
+		return Detached{FD: -1}, net.ErrClosed
+	}
+	d := Detached{FD: ln.fd}
+	ln.leaveLoop(nil)
+	ln.fd = -1
+	return d, nil
 }
 
 // discard closes the socket and removes its path.
@@ -339,8 +393,8 @@ func (s *acceptor) Ready(asyncore.Interest) {
 	}
 	ln.watch() // now, since a panic in accept would leave it out below
 	for range acceptBudget {
-		if ln.closed || ln.starved {
-			return
+		if ln.closed || ln.starved || ln.paused {
+			break
 		}
 		if limit := ln.maxConns(); limit >= 0 && ln.open >= limit {
 			ln.atMax = true
@@ -365,7 +419,7 @@ func (ln *Listener) watch() {
 		return
 	}
 	want := asyncore.Readable
-	if ln.atMax || ln.starved {
+	if ln.atMax || ln.starved || ln.paused {
 		want = 0
 	}
 	ln.e.Want(ln.token, want)
@@ -424,7 +478,7 @@ func (s *acceptor) Expire() {
 
 // welcome makes a Conn of an accepted descriptor.
 func (ln *Listener) welcome(fd int, from sys.Addr) {
-	if !sys.Inherits && from.Family != sys.Unix {
+	if (!sys.Inherits || ln.optionsEach) && from.Family != sys.Unix {
 		ln.tcp().set(ln.e.Sys, fd)
 	}
 	c := ln.newConn(fd, discard)
@@ -442,6 +496,7 @@ func (ln *Listener) welcome(fd int, from sys.Addr) {
 	}
 	c.h = h
 	c.connected()
+	c.deliverTail()
 	c.settle()
 	if err := c.e.Apply(c.token); err != nil {
 		c.end(c.opError("accept", err))

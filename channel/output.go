@@ -67,7 +67,10 @@ func (c *Conn) SetWater(low, high, hard int) {
 }
 
 // Buffered is the number of bytes that Write has taken and the kernel has not.
-func (c *Conn) Buffered() int { return c.queued }
+func (c *Conn) Buffered() int {
+	c.e.Check()
+	return c.queued
+}
 
 // Write queues p and never blocks. It takes all of p, which it copies, or
 // nothing: the error is that of a Conn that is closed or closing for output,
@@ -166,7 +169,7 @@ func (c *Conn) CloseWrite() error {
 
 func (c *Conn) mayWrite(n int) error {
 	switch {
-	case c.is(ended | finished | draining | shutWanted):
+	case c.is(ended | finished | draining | detaching | shutWanted):
 		return c.opError("write", net.ErrClosed)
 	case c.is(noWrite):
 		return c.sysError("write", "write", syscall.EBADF)
@@ -289,7 +292,7 @@ func (c *Conn) measure() {
 	}
 	if c.is(choked) && (c.queued <= c.water.low || c.water.high < 0) {
 		c.state &^= choked
-		if c.is(redeliver) {
+		if c.wantTail(); c.is(redeliver) {
 			c.e.Again(c.token) // the poller knows nothing of the tail
 		}
 	}
@@ -480,7 +483,7 @@ func (c *Conn) fallen() {
 		return
 	}
 	c.state &^= risen
-	if c.h.Write != nil && !c.is(draining|ended) {
+	if c.h.Write != nil && !c.is(draining|detaching|ended) {
 		c.e.Enter((*source)(c), "write")
 		c.h.Write(c)
 		c.e.Leave()
@@ -493,18 +496,27 @@ func (c *Conn) drained() {
 		c.linger()
 		return
 	}
-	if !c.is(shutWanted) || c.is(shutDone) {
-		return
+	if c.is(shutWanted) && !c.is(shutDone) {
+		c.shutWrite()
 	}
+	if c.is(detaching) && !c.is(ended) {
+		c.detached()
+	}
+}
+
+// shutWrite is CloseWrite when nothing waits any more.
+func (c *Conn) shutWrite() {
 	c.state |= shutDone
-	if c.is(atEOF | noRead) {
-		c.end(nil) // both directions are over
-		return
+	over := c.is(atEOF|noRead) && !c.is(detaching)
+	if !over || c.is(adopted) { // else close says it: nobody has a duplicate
+		switch errno := c.e.Sys.ShutdownWrite(int(c.fd)); errno {
+		case 0, syscall.ENOTCONN:
+		case syscall.ENOTSOCK: // a file: there is no half of it to close
+		default:
+			c.writeFailed(errno)
+		}
 	}
-	switch errno := c.e.Sys.ShutdownWrite(int(c.fd)); errno {
-	case 0, syscall.ENOTCONN:
-	case syscall.ENOTSOCK: // a terminal: there is no half of it to close
-	default:
-		c.writeFailed(errno)
+	if over {
+		c.end(nil) // both directions are over
 	}
 }

@@ -20,6 +20,8 @@ import (
 
 	"github.com/seed-20e08ac4/asyncore"
 	"github.com/seed-20e08ac4/asyncore/channel"
+	"github.com/seed-20e08ac4/asyncore/internal/core"
+	"github.com/seed-20e08ac4/asyncore/internal/sys"
 	"github.com/seed-20e08ac4/asyncore/loop"
 )
 
@@ -68,10 +70,17 @@ func eachBackend(t *testing.T, f func(t *testing.T, r *rig)) {
 
 func newRig(t testing.TB, config loop.Config) *rig {
 	t.Helper()
-	l, err := loop.New(config)
+	return newRigOn(t, config, sys.Real())
+}
+
+// newRigOn is newRig with a system of the test's.
+func newRigOn(t testing.TB, config loop.Config, s sys.System) *rig {
+	t.Helper()
+	made, err := core.On(config, s)
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := made.(*loop.Loop)
 	r := &rig{TB: t, l: l, ran: make(chan error, 1), closed: make(chan end, 4096), lives: map[*channel.Conn]*life{}}
 	release := l.Hold()
 	go func() { r.ran <- l.Run(context.Background()) }()
@@ -178,6 +187,17 @@ func (r *rig) wantEnd(want error) {
 	if got := r.end().err; !is(got, want) {
 		r.Errorf("Close(%v), want %v", got, want)
 	}
+}
+
+// ends waits for that many Close callbacks and returns their reasons.
+func (r *rig) ends(n int) map[*channel.Conn]error {
+	r.Helper()
+	got := map[*channel.Conn]error{}
+	for range n {
+		e := r.end()
+		got[e.c] = e.err
+	}
+	return got
 }
 
 // is is errors.Is, in which nil matches nil only.

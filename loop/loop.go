@@ -37,7 +37,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	// Debug checks each call for its goroutine, and overwrites inbound bytes
-	// after the callback that they were for. It costs about a microsecond a
+	// after the callback that they were for. It costs some microseconds a
 	// call. The environment variable ASYNCORE_DEBUG, not empty, sets it for
 	// every loop.
 	Debug bool
@@ -59,11 +59,12 @@ type Config struct {
 	MaxPosts int
 
 	// MaxBuffered bounds the bytes that all channels of the loop together
-	// have queued; above it the channel with the most is closed. 0: 256 MiB;
-	// negative: no bound.
+	// have queued, or kept of their input by Unread; above it the channel with
+	// the most is closed. 0: 256 MiB; negative: no bound.
 	MaxBuffered int64
 
-	// Workers is how many goroutines Offload may use. 0: 4.
+	// Workers is how many goroutines Offload may use, which channel's lookups of
+	// names do too, two for each name. 0: 4.
 	Workers int
 }
 
@@ -274,7 +275,9 @@ func (l *Loop) Now() time.Duration {
 
 // FD returns a descriptor that is readable while the poller has something to
 // report, for nesting this loop in another one; -1 where the backend has none.
-// Whoever waits for it must also wait for no longer than NextDeadline.
+// Whoever waits for it must also wait for no longer than NextDeadline. It is
+// another one after a record in the log says that the loop has started with a
+// new poller.
 func (l *Loop) FD() int { return l.e.Poller().FD() }
 
 // NextDeadline is the time of Now's clock at which Poll has something to do
@@ -303,7 +306,7 @@ type Stats struct {
 
 	BytesRead    uint64 // by all channels, ever
 	BytesWritten uint64
-	Buffered     int64 // queued now, by all channels
+	Buffered     int64 // queued, and kept by Unread, now, by all channels
 
 	LongestTurn     time.Duration // without the wait
 	LongestCallback time.Duration // 0 unless Config.SlowCallback is set

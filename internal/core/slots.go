@@ -57,6 +57,11 @@ func (e *Engine) Register(src Source, fd int) uint64 {
 // interest, and what the poller knows.
 func (e *Engine) Transfer(token uint64, to Source) { e.slots[uint32(token)].src = to }
 
+// Has tells whether fd is registered. It looks at every slot.
+func (e *Engine) Has(fd int) bool {
+	return slices.ContainsFunc(e.slots, func(s slot) bool { return s.src != nil && s.fd == int32(fd) })
+}
+
 // Unregister ends a registration. Its descriptor leaves the poller at once,
 // since it is about to be closed: a duplicate would keep the kernel's
 // registration alive otherwise.

@@ -39,6 +39,8 @@ const (
 	PeerAddr      Call = "getpeername"
 	Dup           Call = "dup"
 	Mode          Call = "F_GETFL"
+	Kind          Call = "fstat"
+	PeerCred      Call = "SO_PEERCRED"
 	SetNonblock   Call = "F_SETFL"
 	Lstat         Call = "lstat"
 	Chmod         Call = "chmod"
@@ -188,6 +190,18 @@ func (f *Sys) Steal(fd int) {
 	f.System.Close(fd)
 }
 
+// Give enters a descriptor that the test has opened and gives to the loop, which
+// owns it from then on.
+func (f *Sys) Give(fd int) { f.opened(fd, 0) }
+
+// Take strikes out a descriptor that the loop has given away.
+func (f *Sys) Take(fd int) {
+	if !f.open[fd] {
+		f.t.Errorf("descriptor %d was given away, but is not open", fd)
+	}
+	delete(f.open, fd)
+}
+
 func (f *Sys) opened(fd int, errno syscall.Errno) (int, syscall.Errno) {
 	if errno == 0 {
 		if f.open[fd] {
@@ -334,6 +348,20 @@ func (f *Sys) Mode(fd int) (sys.Mode, syscall.Errno) {
 		return sys.Mode{}, errno
 	}
 	return f.System.Mode(fd)
+}
+
+func (f *Sys) Kind(fd int) (sys.Kind, syscall.Errno) {
+	if errno, _ := f.use(Kind, fd); errno != 0 {
+		return sys.File, errno
+	}
+	return f.System.Kind(fd)
+}
+
+func (f *Sys) PeerCred(fd int) (sys.Cred, syscall.Errno) {
+	if errno, _ := f.use(PeerCred, fd); errno != 0 {
+		return sys.Cred{}, errno
+	}
+	return f.System.PeerCred(fd)
 }
 
 func (f *Sys) SetNonblock(fd int, on bool) syscall.Errno {

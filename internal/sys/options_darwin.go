@@ -7,4 +7,5 @@ const (
 	tcpKeepIdle     = unix.TCP_KEEPALIVE
 	tcpKeepInterval = unix.TCP_KEEPINTVL
 	tcpKeepCount    = unix.TCP_KEEPCNT
+	tcpUserTimeout  = 0
 )

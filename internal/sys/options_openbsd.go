@@ -8,4 +8,5 @@ const (
 	tcpKeepIdle     = 0
 	tcpKeepInterval = 0
 	tcpKeepCount    = 0
+	tcpUserTimeout  = 0
 )

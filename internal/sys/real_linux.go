@@ -2,6 +2,7 @@ package sys
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"syscall"
 	"unsafe"
@@ -14,6 +15,7 @@ const (
 	tcpKeepIdle     = unix.TCP_KEEPIDLE
 	tcpKeepInterval = unix.TCP_KEEPINTVL
 	tcpKeepCount    = unix.TCP_KEEPCNT
+	tcpUserTimeout  = unix.TCP_USER_TIMEOUT
 )
 
 // Inherits tells that accepted sockets have the listener's TCP options.
@@ -88,4 +90,16 @@ func ntohs(port uint16) uint16 {
 func (r *real) Socket(f Family) (int, syscall.Errno) {
 	fd, err := unix.Socket(f.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	return fd, errno(err)
+}
+
+func (r *real) PeerCred(fd int) (Cred, syscall.Errno) {
+	u, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return Cred{}, errno(err)
+	}
+	if u.Uid == math.MaxUint32 {
+		return Cred{}, syscall.EOPNOTSUPP // no Unix socket, or no peer
+	}
+	// A PID of 0: the peer is in a PID namespace that is not ours or inside it.
+	return Cred{UID: int(u.Uid), GID: int(u.Gid), PID: int(u.Pid)}, 0
 }

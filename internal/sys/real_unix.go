@@ -80,7 +80,14 @@ func (r *real) ShutdownWrite(fd int) syscall.Errno {
 func (r *real) SetOption(fd int, o Option, value int) syscall.Errno {
 	opt := options[o]
 	if opt.name == 0 {
-		return unix.ENOPROTOOPT
+		return unix.EOPNOTSUPP
+	}
+	if o == Linger {
+		linger := unix.Linger{Linger: int32(max(value, 0))}
+		if value >= 0 {
+			linger.Onoff = 1
+		}
+		return errno(unix.SetsockoptLinger(fd, opt.level, opt.name, &linger))
 	}
 	return errno(unix.SetsockoptInt(fd, opt.level, opt.name, value))
 }
@@ -96,6 +103,8 @@ var options = [...]struct{ level, name int }{
 	KeepIdle:     {unix.IPPROTO_TCP, tcpKeepIdle},
 	KeepInterval: {unix.IPPROTO_TCP, tcpKeepInterval},
 	KeepCount:    {unix.IPPROTO_TCP, tcpKeepCount},
+	UserTimeout:  {unix.IPPROTO_TCP, tcpUserTimeout},
+	Linger:       {unix.SOL_SOCKET, unix.SO_LINGER},
 }
 
 func (r *real) LocalAddr(fd int) (Addr, syscall.Errno) {
@@ -121,6 +130,27 @@ func (r *real) Mode(fd int) (Mode, syscall.Errno) {
 		Write:    access != unix.O_RDONLY,
 		Nonblock: flags&unix.O_NONBLOCK != 0,
 	}, errno(err)
+}
+
+func (r *real) Kind(fd int) (Kind, syscall.Errno) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return File, errno(err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return File, 0
+	}
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil || kind != unix.SOCK_STREAM {
+		return Other, errno(err)
+	}
+	switch listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); {
+	case err != nil:
+		return Unsure, 0
+	case listens != 0:
+		return Listening, 0
+	}
+	return Stream, 0
 }
 
 func (r *real) SetNonblock(fd int, on bool) syscall.Errno { return errno(unix.SetNonblock(fd, on)) }

@@ -50,13 +50,17 @@ type System interface {
 	// SockError takes the pending SO_ERROR; errno tells that asking failed.
 	SockError(fd int) (pending, errno syscall.Errno)
 	ShutdownWrite(fd int) syscall.Errno
+	// SetOption gives EOPNOTSUPP for an option that this system lacks.
 	SetOption(fd int, o Option, value int) syscall.Errno
+	// PeerCred tells who is at the other end of a Unix socket.
+	PeerCred(fd int) (Cred, syscall.Errno)
 	LocalAddr(fd int) (Addr, syscall.Errno)
 	PeerAddr(fd int) (Addr, syscall.Errno)
 
 	// Dup returns a close-on-exec duplicate, which shares fd's blocking mode.
 	Dup(fd int) (int, syscall.Errno)
 	Mode(fd int) (Mode, syscall.Errno)
+	Kind(fd int) (Kind, syscall.Errno)
 	SetNonblock(fd int, on bool) syscall.Errno
 
 	// The file system, as far as Unix sockets need it.
@@ -113,12 +117,29 @@ const (
 	KeepIdle                   // TCP_KEEPIDLE, seconds
 	KeepInterval               // TCP_KEEPINTVL, seconds
 	KeepCount                  // TCP_KEEPCNT
+	UserTimeout                // TCP_USER_TIMEOUT, milliseconds
+	Linger                     // SO_LINGER, seconds; negative: off
 )
 
 // Mode is how a descriptor was opened (F_GETFL).
 type Mode struct {
 	Read, Write, Nonblock bool
 }
+
+// Kind is what a descriptor refers to.
+type Kind uint8
+
+const (
+	File      Kind = iota // no socket
+	Stream                // a stream socket that does not listen
+	Listening             // one that does
+	Unsure                // one of the two: the system does not tell
+	Other                 // a socket of another type
+)
+
+// Cred is a process as the kernel knows it. The PID is 0 where the system does
+// not tell.
+type Cred struct{ UID, GID, PID int }
 
 // Stat is what a path refers to.
 type Stat struct {

@@ -1,0 +1,6 @@
+//go:build !race
+
+package channel_test
+
+// raceDetector tells whether it watches: bulk is slow then.
+const raceDetector = false
