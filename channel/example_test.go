@@ -366,6 +366,41 @@ func ExampleListenConfig() {
 	// listener closed: <nil>
 }
 
+// A forwarder: what a client sends goes to a server, and what that answers back,
+// with the end of each.
+func ExamplePipe() {
+	l := newLoop()
+	defer l.Close()
+	loud := &channel.Handler{
+		Read: func(c *channel.Conn, p []byte) { c.Write(bytes.ToUpper(p)) },
+	}
+	server, err := channel.Listen(l, "tcp", "127.0.0.1:0", func(*channel.Conn) *channel.Handler { return loud })
+	if err != nil {
+		log.Fatal(err)
+	}
+	forward := &channel.Handler{
+		Connect: func(client *channel.Conn) {
+			// While this is being dialled, what the client sends waits for it.
+			channel.Pipe(client, channel.Dial(l, "tcp", server.Addr().String(), &channel.Handler{}))
+		},
+		Close: func(client *channel.Conn, err error) {
+			fmt.Println(client.BytesRead(), "bytes there,", client.BytesWritten(), "back,", err)
+			l.Stop()
+		},
+	}
+	ln, err := channel.Listen(l, "tcp", "127.0.0.1:0", func(*channel.Conn) *channel.Handler { return forward })
+	if err != nil {
+		log.Fatal(err)
+	}
+	answer := make(chan string)
+	go func() { answer <- ask(ln.Addr(), "hello") }()
+	run(l) // until Stop
+	fmt.Println(<-answer)
+	// Output:
+	// 5 bytes there, 5 back, <nil>
+	// HELLO
+}
+
 // Clients may connect while the server is not ready to serve them.
 func ExampleListener_Pause() {
 	l := newLoop()

@@ -6,19 +6,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"flag"
-	"net"
 	"os"
 
 	"github.com/seed-20e08ac4/asyncore/channel"
 	"github.com/seed-20e08ac4/asyncore/internal/example"
 	"github.com/seed-20e08ac4/asyncore/loop"
 )
-
-// highWater is the mark above which a Conn owes a call of Handler.Write.
-const highWater = 64 << 10
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:7007", "`address` to connect to: HOST:PORT, unix:PATH or unix:@NAME")
@@ -35,35 +31,17 @@ func run(addr string) error {
 	var in, out, conn *channel.Conn
 	var failed error
 
-	// A source rests while what it feeds has too much queued.
-	feed := func(from, to *channel.Conn, p []byte) {
-		to.Write(p)
-		if to.Buffered() > highWater {
-			from.Pause()
-		}
-	}
 	network, address := example.Network(addr)
 	conn = channel.Dial(l, network, address, &channel.Handler{
-		Connect: func(*channel.Conn) { in.Resume() },
-		Read:    func(_ *channel.Conn, p []byte) { feed(conn, out, p) },
-		Write:   func(*channel.Conn) { in.Resume() },
 		Close: func(_ *channel.Conn, err error) {
-			if failed == nil {
-				failed = err
-			}
-			in.Abort()
+			failed = cmp.Or(failed, err)
 			out.Close()
 		},
 	})
-	// An echo talks while it is talked to: if its input stopped for its output,
-	// both ends would wait for each other.
-	conn.SetWater(highWater/4, -highWater, 1<<20)
 	in, err = channel.Open(l, os.Stdin, &channel.Handler{
-		Read: func(_ *channel.Conn, p []byte) { feed(in, conn, p) },
-		EOF:  func(*channel.Conn) { conn.CloseWrite() },
 		Close: func(_ *channel.Conn, err error) {
-			if err != nil && !errors.Is(err, net.ErrClosed) {
-				failed = err
+			if err != nil {
+				failed = cmp.Or(failed, err)
 				conn.Abort()
 			}
 		},
@@ -71,15 +49,18 @@ func run(addr string) error {
 	if err != nil {
 		return err
 	}
-	in.Pause() // until connected
 	out, err = channel.Open(l, os.Stdout, &channel.Handler{
-		Write: func(*channel.Conn) { conn.Resume() },
-		Close: func(*channel.Conn, error) { conn.Abort() }, // nobody reads any more
+		Close: func(_ *channel.Conn, err error) { failed = cmp.Or(failed, err) },
 	})
 	if err != nil {
 		return err
 	}
+	// A person who reads page by page is no peer that has stalled.
+	conn.SetWriteTimeout(-1)
+	out.SetWriteTimeout(-1)
 	out.Pause() // a terminal, or a file made by a shell, could be read too
+	in.PipeTo(conn)
+	conn.PipeTo(out)
 	if err := l.Run(context.Background()); err != nil {
 		return err
 	}
