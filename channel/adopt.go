@@ -267,6 +267,7 @@ func (hb *hub) adopt(fd int, h *Handler, files bool) (*Conn, error) {
 	}
 	if kind != sys.File {
 		c.remote, _ = s.PeerAddr(fd) // gone already: reading will tell
+		hb.countGuest(c)
 		s.SetOption(fd, sys.Linger, -1)
 	} else {
 		c.state |= isFile

@@ -188,6 +188,36 @@ func (s *source) Finish() {
 	c.e.Leave()
 }
 
+// Drain half-closes a Conn on which nothing is under way, as settle and drained do
+// later with the others. A guest's question may have come and not been read yet:
+// that is looked for first.
+func (s *source) Drain() {
+	c := (*Conn)(s)
+	switch {
+	case !c.quiet():
+	case c.is(guest):
+		c.e.Again(c.token)
+	default:
+		c.CloseWrite()
+	}
+}
+
+// quiet tells whether nothing is under way, as far as one can see from here: all
+// output has gone out, no input is kept for later, the user has not paused the
+// Conn, and who was asked has answered, we or the one that was dialled. What was
+// dialled may also be what others' answers are made with. Between the two ends of
+// a Pipe nobody can tell.
+func (c *Conn) quiet() bool {
+	if c.queued > 0 || len(c.rest) > 0 || len(c.tail) > 0 ||
+		c.is(connecting|opening|paused|broken|ended|draining|detaching|shutWanted|noWrite|piped) {
+		return false
+	}
+	if c.is(guest) {
+		return !c.is(heard)
+	}
+	return c.guests == 0 && (c.is(heard) || c.written == 0)
+}
+
 // release gives back all that the Conn holds, or returns what is given away.
 func (c *Conn) release() Detached {
 	c.state |= finished

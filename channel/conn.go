@@ -100,6 +100,9 @@ const (
 	full                          // the kernel took less than all; the poller will tell
 	broken                        // writing failed; what is left is being read
 	lost                          // the descriptor was closed by somebody else
+	guest                         // its peer came to us: accepted, or an adopted socket
+	heard                         // input has come since the user wrote last
+	piped                         // has its handler from Pipe
 )
 
 func (c *Conn) is(any state) bool { return c.state&any != 0 }
@@ -110,6 +113,7 @@ type hub struct {
 	l           *loop.Loop
 	ids         uint64
 	first, last *Conn
+	guests      int // Conns that are
 
 	leaving map[*Conn]func(Detached) // those that are being detached
 
@@ -164,6 +168,19 @@ func (hb *hub) forget(c *Conn) {
 		c.next.prev = c.prev
 	}
 	c.prev, c.next = nil, nil
+	if c.is(guest) {
+		if hb.guests--; hb.guests == 0 && hb.e.Draining {
+			for c := hb.first; c != nil; c = c.next {
+				(*source)(c).Drain()
+			}
+		}
+	}
+}
+
+// countGuest counts a Conn whose peer came to us.
+func (hb *hub) countGuest(c *Conn) {
+	c.state |= guest
+	hb.guests++
 }
 
 // after returns the Conn that follows c, also where c has been closed since an
@@ -209,6 +226,7 @@ func (c *Conn) SetHandler(h *Handler) {
 		panic("channel: SetHandler: handler is nil")
 	}
 	c.h = h
+	c.state &^= piped
 	if c.is(dispatching) {
 		c.state |= swapped
 	}
@@ -244,7 +262,7 @@ func (c *Conn) Resume() {
 	}
 	c.state &^= paused
 	c.wantTail()
-	if c.is(redeliver | broken) {
+	if c.is(redeliver|broken) || c.e.Draining {
 		c.again()
 	}
 	c.watch()
@@ -380,8 +398,11 @@ func (s *source) Ready(ready asyncore.Interest) {
 			}
 		}
 		c.deliverTail()
-		if (ready&asyncore.Readable != 0 || c.is(broken)) && c.reading() {
+		if (ready&asyncore.Readable != 0 || c.is(broken) || c.e.Draining) && c.reading() {
 			c.readAll()
+		}
+		if c.e.Draining && c.is(guest) && c.quiet() {
+			c.CloseWrite() // no question has come
 		}
 	}
 	c.settle()
@@ -403,6 +424,9 @@ func (c *Conn) settle() {
 		if !c.is(connecting | ended) {
 			c.flush()
 		}
+	}
+	if c.e.Draining && c.is(heard) && c.quiet() {
+		c.CloseWrite()
 	}
 	c.watch()
 }

@@ -64,6 +64,7 @@ func (c *Conn) readAll() {
 		c.read += uint64(n)
 		c.e.BytesIn += uint64(n)
 		c.active = c.e.Now()
+		c.state |= heard
 		c.backoff = 0
 		filled := n == len(buf)-kept
 		c.deliver(c.withTail(buf, kept, n))

@@ -484,6 +484,7 @@ func (ln *Listener) welcome(fd int, from sys.Addr) {
 	c := ln.newConn(fd, discard)
 	c.remote = from
 	c.ln = ln
+	ln.hub.countGuest(c)
 	ln.open++
 	c.state |= dispatching
 	c.e.Enter((*source)(c), "accept")
@@ -519,6 +520,8 @@ func (s *acceptor) Fail(err error) {
 		ln.close(err)
 	}
 }
+
+func (s *acceptor) Drain() { (*Listener)(s).close(nil) }
 
 func (s *acceptor) Finish() {
 	ln := (*Listener)(s)

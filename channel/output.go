@@ -86,6 +86,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if err := c.mayWrite(len(p)); err != nil {
 		return 0, err
 	}
+	c.state &^= heard
 	n := len(p)
 	if n >= directWrite && c.queued == 0 && len(c.rest) == 0 && c.retry == 0 && !c.is(connecting) {
 		p = p[c.push(p):]
@@ -103,6 +104,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 		}
 		c.measure()
 		c.dirty()
+	} else if c.e.Draining && !c.is(inDirty|connecting|opening|ended) {
+		c.state |= inDirty // whoever dispatches sees nothing to flush
+		c.e.Dirty((*source)(c))
 	}
 	return n, nil
 }
@@ -126,6 +130,7 @@ func (c *Conn) SendFrom(r io.Reader) error {
 	if err := c.mayWrite(0); err != nil {
 		return err
 	}
+	c.state &^= heard
 	c.awaited()
 	c.rest = append(c.rest, segment{src: r})
 	c.dirty()
@@ -495,6 +500,9 @@ func (c *Conn) drained() {
 	if c.is(draining) {
 		c.linger()
 		return
+	}
+	if c.e.Draining && c.quiet() {
+		c.state |= shutWanted
 	}
 	if c.is(shutWanted) && !c.is(shutDone) {
 		c.shutWrite()

@@ -68,6 +68,7 @@ func (c *Conn) becomeSource(to *Conn) {
 		}
 	}
 	c.SetHandler(&h)
+	c.state |= piped
 }
 
 func (c *Conn) becomeSink(from *Conn) {
@@ -87,6 +88,7 @@ func (c *Conn) becomeSink(from *Conn) {
 		}
 	}
 	c.SetHandler(&h)
+	c.state |= piped
 }
 
 // feed starts with what has been before. Who has ended may have told that to

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
+	"net"
 	"os"
 	"syscall"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-20e08ac4/asyncore"
+	"github.com/seed-20e08ac4/asyncore/channel"
 	"github.com/seed-20e08ac4/asyncore/loop"
 )
 
@@ -293,4 +296,41 @@ func ExampleLoop_FD() {
 	// Unordered output:
 	// a timer
 	// a post
+}
+
+// A server ends in good order: the question that is under way is answered, and
+// the client sees the end behind it.
+func ExampleLoop_Drain() {
+	l, err := loop.New(loop.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Close()
+
+	h := &channel.Handler{Read: func(c *channel.Conn, question []byte) {
+		l.Drain(time.Second)                  // as a Signal's function would, for SIGTERM
+		l.After(10*time.Millisecond, func() { // the answer takes a while
+			c.WriteString("42")
+		})
+	}}
+	ln, err := channel.Listen(l, "tcp", "127.0.0.1:0", func(*channel.Conn) *channel.Handler { return h })
+	if err != nil {
+		log.Fatal(err)
+	}
+	answer := make(chan string, 1)
+	go func() {
+		nc, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer nc.Close()
+		io.WriteString(nc, "question")
+		p, err := io.ReadAll(nc) // to the end
+		answer <- fmt.Sprintf("%s %v", p, err)
+	}()
+	fmt.Println(l.Run(context.Background())) // nothing is left
+	fmt.Println(<-answer)
+	// Output:
+	// <nil>
+	// 42 <nil>
 }

@@ -229,6 +229,38 @@ func (l *Loop) shut(reason error) {
 	l.e.Close(reason)
 }
 
+// Drain brings the loop to an end in good order. It closes every Listener, and
+// half-closes each Conn on which nothing is under way (CloseWrite), so that its
+// peer sees the end and closes too: at once, or as soon as an answer has gone
+// out; what was dialled or opened only when no other Conn is left, since answers
+// may need it. Run returns when nothing is left to wait for, and after grace in
+// any case, with what is left closed as by Close. A grace of 0 or less is Close;
+// a second Drain can bring the end nearer. Connections in a Listener's backlog
+// are reset: where another process goes on, give it the Listener by Detach first.
+//
+// Something is under way on a Conn while output waits, while it keeps input by
+// Unread, while it is paused, or where input has come since it was last written
+// to, be it that the kernel still holds it; on one that was dialled, the other way
+// round. Those that channel.Pipe has coupled are left to end by themselves: only
+// their peers know whether they have said all. For a last word to each peer, write
+// it to all of channel.Conns first.
+func (l *Loop) Drain(grace time.Duration) {
+	l.e.Check()
+	if grace <= 0 || l.e.IsClosed() {
+		l.Close()
+		return
+	}
+	l.e.Drain()
+	l.Every(grace, func() { l.Close() }) // an Every does not keep Run
+}
+
+// Draining tells whether Drain has been called: a protocol that can say so in its
+// answers, as HTTP with "Connection: close", will want to.
+func (l *Loop) Draining() bool {
+	l.e.Check()
+	return l.e.Draining
+}
+
 // Wake ends the wait under way, or the next one: a turn happens. It may be
 // called from any goroutine. The error is ErrClosed.
 func (l *Loop) Wake() error {

@@ -72,6 +72,9 @@ type Engine struct {
 	reason error // why closed
 	refs   int   // what keeps Run running
 
+	// Draining is true from Drain on.
+	Draining bool
+
 	holds atomic.Int64 // the same, from other goroutines
 
 	turn  turn
@@ -186,6 +189,16 @@ func (e *Engine) Close(reason error) {
 		e.poller.Close()
 	}()
 	e.run(closing)
+}
+
+// Drain asks every source that can be drained to come to its end.
+func (e *Engine) Drain() {
+	e.Draining = true
+	for i := range e.slots {
+		if d, ok := e.slots[i].src.(interface{ Drain() }); ok {
+			d.Drain()
+		}
+	}
 }
 
 // Hub is told to fail its sources before the engine fails all others: it knows

@@ -8,7 +8,9 @@ import (
 	"github.com/seed-20e08ac4/asyncore"
 )
 
-// Source is what a registration dispatches to: a Conn, a Listener, a Watch.
+// Source is what a registration dispatches to: a Conn, a Listener, a Watch. One
+// that has a method Drain() is told by it to come to its end, without a call of
+// the user's.
 type Source interface {
 	// Ready is called with the directions that the descriptor is ready for,
 	// of those that it wants; with none after [Engine.Again].

@@ -40,8 +40,8 @@ func Flags(addr string) *Server {
 }
 
 // Run listens, prints the line that says so, and serves until SIGINT or
-// SIGTERM. Then it stops listening, flushes what is queued for at most 2 s and
-// returns; a second signal ends the process at once.
+// SIGTERM. Then it drains the loop, for at most 2 s, and returns; a second signal
+// ends the process at once.
 func (s *Server) Run(accept func(*channel.Conn) *channel.Handler) error {
 	s.config.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	l, err := loop.New(s.config)
@@ -65,13 +65,7 @@ func (s *Server) Run(accept func(*channel.Conn) *channel.Handler) error {
 		if signals++; signals > 1 {
 			os.Exit(1)
 		}
-		ln.Close()
-		for c := range channel.Conns(l) {
-			c.Close()
-		}
-		// Run returns by itself when the last Conn has closed. This timer
-		// must not keep it, so it is an Every.
-		l.Every(drainTime, l.Stop)
+		l.Drain(drainTime)
 	}, syscall.SIGINT, syscall.SIGTERM)
 	return l.Run(context.Background())
 }
