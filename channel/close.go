@@ -132,7 +132,7 @@ func (c *Conn) end(err error) {
 	if !c.is(draining) || c.reason == nil { // else it is Fail's
 		c.reason = err
 	}
-	if c.queued > 0 || len(c.rest) > 0 {
+	if c.cutOff() {
 		c.hardClose()
 	}
 	c.e.Want(c.token, 0)
@@ -141,6 +141,12 @@ func (c *Conn) end(err error) {
 		c.dial.cancel() // a lookup need not go on until Finish
 	}
 	c.e.Due((*source)(c))
+}
+
+// cutOff tells whether a peer would take a part for the whole, if it saw an
+// ordinary end: output waits, or a Pipe's other end has not come to its own.
+func (c *Conn) cutOff() bool {
+	return c.queued > 0 || len(c.rest) > 0 || c.is(piped) && !c.is(shutWanted|draining)
 }
 
 func (c *Conn) discardOutput() {

@@ -6,9 +6,13 @@ import "bytes"
 // live. It is a.PipeTo(b) and b.PipeTo(a), so that the end of either's input
 // becomes the end of the other's output (half-close). When one has closed, for
 // whatever reason, the other sends what has come and closes, or gives up where it
-// is still connecting; when both ends have ended, both close with nil. Where a
-// peer must not take for the whole what was cut off by a failure of the other
-// end, call its Conn's Reset in that one's Close.
+// is still connecting; when both ends have ended, both close with nil.
+//
+// An end that is ended itself before its source's input was over, by a timeout,
+// Abort or the loop, resets its TCP connection, so that its peer does not take a
+// part for the whole. Its partner sends what has come, the last words of a peer
+// that failed perhaps, and an ordinary end: where that is not right, call Reset
+// of the one in the Close of the other.
 //
 // Either may still be connecting. To end the coupling with both alive, or before
 // Detach, give both a new handler with SetHandler, and Resume both: an end that is

@@ -529,7 +529,10 @@ func TestPipeEndedByUser(t *testing.T) {
 			wantRead(t, na, "for a, ")
 			r.do(func() { how(a) })
 			wantAll(t, nb, []byte("for b"))
-			wantAll(t, na, nil)
+			cut := map[string]error{"Abort": syscall.ECONNRESET}[name]
+			if _, err := io.Copy(io.Discard, na); !errors.Is(err, cut) {
+				t.Errorf("%s: na's last read: %v", name, err)
+			}
 			nb.Close()
 			ends := r.ends(2)
 			want := map[string]error{"Abort": net.ErrClosed}[name]
@@ -1142,5 +1145,33 @@ func TestPipeRandomly(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Where the loop ends in the middle, neither peer takes what it got for all.
+func TestPipeCutByLoopEnd(t *testing.T) {
+	for name, end := range map[string]func(l *loop.Loop){
+		"Close": func(l *loop.Loop) { l.Close() },
+		"Drain": func(l *loop.Loop) { l.Drain(time.Millisecond) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachBackend(t, func(t *testing.T, r *rig) {
+				a, ca := r.pair("tcp4", &channel.Handler{})
+				b, cb := r.pair("tcp4", &channel.Handler{})
+				r.do(func() { channel.Pipe(ca, cb) })
+				send(t, a, "the first half")
+				wantRead(t, b, "the first half")
+				r.do(func() {
+					r.shut(ca, func(*channel.Conn) {})
+					r.shut(cb, func(*channel.Conn) {})
+					end(r.l)
+				})
+				for _, nc := range []net.Conn{a, b} {
+					if _, err := io.Copy(io.Discard, nc); !errors.Is(err, syscall.ECONNRESET) {
+						t.Errorf("the peer's last read: %v", err)
+					}
+				}
+			})
+		})
 	}
 }
