@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/seed-20e08ac4/asyncore"
+	"github.com/seed-20e08ac4/asyncore/internal/core"
 	"github.com/seed-20e08ac4/asyncore/internal/sys"
 )
 
@@ -219,9 +220,15 @@ func (c *Conn) quiet() bool {
 		return false
 	}
 	if c.is(guest) {
-		return !c.is(heard)
+		return !c.is(heard) && !c.newcomer()
 	}
 	return c.guests == 0 && (c.is(heard) || c.written == 0)
+}
+
+// newcomer tells whether a guest has come so lately that its first question may be
+// on its way.
+func (c *Conn) newcomer() bool {
+	return c.read == 0 && c.written == 0 && !c.is(atEOF) && c.e.Now() < core.Later(c.active, firstQuestion)
 }
 
 // release gives back all that the Conn holds, or returns what is given away.

@@ -116,6 +116,13 @@ func TestDrainBusy(t *testing.T) {
 			r.waitClosed(nil)
 		}
 	})
+	drainEach(t, "has just come", func(t *testing.T, w *faultWorld) {
+		r, p := w.accept(channel.Handler{Read: func(c *channel.Conn, p []byte) { c.Write(p) }})
+		w.l.Drain(grace)
+		w.stays(p, "")
+		p.send([]byte("the question that was on its way"))
+		w.gone(r, p, "the question that was on its way")
+	})
 	// The whole of a block may go out inside Write.
 	drainEach(t, "answers in its callback", func(t *testing.T, w *faultWorld) {
 		answer := strings.Repeat("l", 20_000)

@@ -13,6 +13,10 @@ const (
 	writeTimeout   = 60 * time.Second
 	lingerTimeout  = 30 * time.Second
 
+	// firstQuestion is how old a connection must be without a word to count as
+	// idle while the loop drains.
+	firstQuestion = time.Second
+
 	// shortage is the first wait for memory of the kernel's (ENOBUFS, ENOMEM),
 	// or for room in a Unix listener's queue; it doubles up to a second.
 	shortage    = 5 * time.Millisecond

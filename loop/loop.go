@@ -241,9 +241,10 @@ func (l *Loop) shut(reason error) {
 // Something is under way on a Conn while output waits, while it keeps input by
 // Unread, while it is paused, or where input has come since it was last written
 // to, be it that the kernel still holds it; on one that was dialled, the other way
-// round. Those that channel.Pipe has coupled are left to end by themselves: only
-// their peers know whether they have said all. For a last word to each peer, write
-// it to all of channel.Conns first.
+// round; and for a second where a peer has connected and not said a word yet.
+// Those that channel.Pipe has coupled are left to end by themselves: only their
+// peers know whether they have said all. For a last word to each peer, write it to
+// all of channel.Conns first.
 func (l *Loop) Drain(grace time.Duration) {
 	l.e.Check()
 	if grace <= 0 || l.e.IsClosed() {
@@ -251,8 +252,14 @@ func (l *Loop) Drain(grace time.Duration) {
 		return
 	}
 	l.e.Drain()
-	l.Every(grace, func() { l.Close() }) // an Every does not keep Run
+	// An Every does not keep Run.
+	l.Every(drainPeriod, l.e.Drain)
+	l.Every(grace, func() { l.Close() })
 }
+
+// drainPeriod is how often it is looked again whether a channel has become idle
+// by time alone.
+const drainPeriod = time.Second
 
 // Draining tells whether Drain has been called: a protocol that can say so in its
 // answers, as HTTP with "Connection: close", will want to.
