@@ -187,16 +187,19 @@ func TestInjectedErrors(t *testing.T) {
 					}
 					conn.Close()
 				}
+				s.killTracee()
+				// strace counts calls by the thread, and the loop may change threads.
+				b, _ := os.ReadFile(log)
+				injected := bytes.Count(b, []byte("(INJECTED)"))
+				if injected == 0 {
+					t.Error("nothing was injected")
+				}
 				want := clients
 				if !c.spares {
-					want--
+					want -= injected
 				}
 				if ok < want {
-					t.Errorf("%d of %d clients were served", ok, clients)
-				}
-				s.killTracee()
-				if b, _ := os.ReadFile(log); !bytes.Contains(b, []byte("(INJECTED)")) {
-					t.Error("nothing was injected")
+					t.Errorf("%d of %d clients were served, %d errors were injected", ok, clients, injected)
 				}
 			})
 		}
