@@ -28,13 +28,7 @@ func Adopt(l *loop.Loop, nc net.Conn, h *Handler) (*Conn, error) {
 	if nc == nil {
 		panic("channel: Adopt: connection is nil")
 	}
-	var c *Conn
-	fd, err := hb.dup(nc)
-	if err == nil {
-		if c, err = hb.adopt(fd, h, false); err != nil {
-			hb.e.CloseFD(fd)
-		}
-	}
+	c, err := hb.adoptDup(nc, h, false)
 	if err != nil {
 		return nil, &net.OpError{Op: "adopt", Net: networkOf(nc.RemoteAddr()), Addr: nc.RemoteAddr(), Err: err}
 	}
@@ -43,15 +37,6 @@ func Adopt(l *loop.Loop, nc net.Conn, h *Handler) (*Conn, error) {
 	}
 	nc.Close()
 	return c, nil
-}
-
-// ownOnce refuses a descriptor that the loop has: both owners would close the
-// number, one of them a stranger's.
-func (hb *hub) ownOnce(fd int) error {
-	if fd >= 0 && hb.e.Has(fd) {
-		return fmt.Errorf("descriptor is in this loop already: %w", syscall.EEXIST)
-	}
-	return nil
 }
 
 // AdoptFD makes a Conn of a descriptor, of any kind that [Open] takes, and
@@ -92,115 +77,11 @@ func Open(l *loop.Loop, f *os.File, h *Handler) (*Conn, error) {
 	if f == nil {
 		panic("channel: Open: file is nil")
 	}
-	var c *Conn
-	fd, err := hb.dup(f)
-	if err == nil {
-		if c, err = hb.adopt(fd, h, true); err != nil {
-			hb.e.CloseFD(fd)
-		}
-	}
+	c, err := hb.adoptDup(f, h, true)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: f.Name(), Err: err}
 	}
 	return c, nil
-}
-
-// Adopt makes a Listener of package net's and takes it over: nl is closed, which
-// ends an Accept that a goroutine has under way, and its socket goes on
-// listening in the Listener. On an error nl is as it was. A descriptor that
-// somebody else has opened (systemd's LISTEN_FDS) becomes an nl through
-// [net.FileListener]. Of lc, what concerns making the socket has no effect:
-// Backlog, ReusePort, V6Only, Mode and Control. Close leaves a Unix socket's
-// path in place. The socket is made non-blocking, and stays so.
-func (lc *ListenConfig) Adopt(l *loop.Loop, nl net.Listener, accept func(*Conn) *Handler) (*Listener, error) {
-	if nl == nil {
-		panic("channel: Adopt: listener is nil")
-	}
-	addr := nl.Addr()
-	fail := func(err error) (*Listener, error) {
-		return nil, &net.OpError{Op: "adopt", Net: networkOf(addr), Addr: addr, Err: err}
-	}
-	ln, err := lc.newListener(l, networkOf(addr), accept)
-	if err != nil {
-		return fail(err)
-	}
-	fd, err := ln.dup(nl)
-	if err != nil {
-		return fail(err)
-	}
-	if err := ln.adopt(fd); err != nil {
-		ln.e.CloseFD(fd)
-		return fail(err)
-	}
-	if u, ok := nl.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
-	}
-	nl.Close()
-	return ln, nil
-}
-
-// AdoptFD is Adopt for a descriptor, a Detached one's for instance. It is taken
-// over: closed when the Listener is. On an error it is still the caller's.
-func (lc *ListenConfig) AdoptFD(l *loop.Loop, fd int, accept func(*Conn) *Handler) (*Listener, error) {
-	ln, err := lc.newListener(l, "tcp", accept)
-	if err == nil {
-		err = ln.ownOnce(fd)
-	}
-	if err == nil {
-		err = ln.adopt(fd)
-	}
-	if err != nil {
-		return nil, &net.OpError{Op: "adopt", Net: "descriptor", Err: err}
-	}
-	if ln.local.Family == sys.Unix {
-		ln.network = "unix"
-	}
-	return ln, nil
-}
-
-// adopt takes a descriptor that was made elsewhere, which it leaves open on an
-// error.
-func (ln *Listener) adopt(fd int) error {
-	ln.fd = fd
-	err := ln.examine()
-	if err == nil {
-		err = ln.register()
-	}
-	if err != nil {
-		ln.fd = -1
-	}
-	return err
-}
-
-func (ln *Listener) examine() error {
-	kind, errno := ln.e.Sys.Kind(ln.fd)
-	if errno != 0 {
-		return os.NewSyscallError("fstat", errno)
-	}
-	if kind != sys.Listening && kind != sys.Unsure {
-		return fmt.Errorf("socket does not listen: %w", errors.ErrUnsupported)
-	}
-	local, errno := ln.e.Sys.LocalAddr(ln.fd)
-	if errno != 0 {
-		return os.NewSyscallError("getsockname", errno)
-	}
-	// Whoever called Fd on a File of it has made it blocking: then accept would
-	// sleep. It stays as we make it, since other listeners may share it.
-	if errno := ln.e.Sys.SetNonblock(ln.fd, true); errno != 0 {
-		return os.NewSyscallError("fcntl", errno)
-	}
-	ln.local = local
-	if local.Family == sys.Unix {
-		return nil
-	}
-	// Package net listens for MPTCP by default, where Linux knows no
-	// TCP_USER_TIMEOUT; the plain TCP connections that it accepts have it.
-	err := ln.tcp().set(ln.e.Sys, ln.fd)
-	if errors.Is(err, syscall.ENOPROTOOPT) {
-		ln.optionsEach = true
-		return nil
-	}
-	return err
 }
 
 // hubFor is hubOf for what is given a Handler.
@@ -236,6 +117,28 @@ func (hb *hub) dup(from any) (int, error) {
 		return -1, err
 	}
 	return fd, os.NewSyscallError("fcntl", errnoOrNil(errno))
+}
+
+// ownOnce refuses a descriptor that the loop has: both owners would close the
+// number, one of them a stranger's.
+func (hb *hub) ownOnce(fd int) error {
+	if fd >= 0 && hb.e.Has(fd) {
+		return fmt.Errorf("descriptor is in this loop already: %w", syscall.EEXIST)
+	}
+	return nil
+}
+
+// adoptDup is adopt of a duplicate.
+func (hb *hub) adoptDup(from any, h *Handler, files bool) (*Conn, error) {
+	fd, err := hb.dup(from)
+	if err != nil {
+		return nil, err
+	}
+	c, err := hb.adopt(fd, h, files)
+	if err != nil {
+		hb.e.CloseFD(fd)
+	}
+	return c, err
 }
 
 // adopt makes a Conn of a descriptor, which it leaves alone on an error.
@@ -297,4 +200,99 @@ func (c *Conn) restoreBlocking(fd int) {
 			o.state |= wasBlocking
 		}
 	}
+}
+
+// Adopt makes a Listener of package net's and takes it over: nl is closed, which
+// ends an Accept that a goroutine has under way, and its socket goes on
+// listening in the Listener. On an error nl is as it was. Of lc, what concerns
+// making the socket has no effect: Backlog, ReusePort, V6Only, Mode and Control.
+// Close leaves a Unix socket's path in place. The socket is made non-blocking, and
+// stays so.
+func (lc *ListenConfig) Adopt(l *loop.Loop, nl net.Listener, accept func(*Conn) *Handler) (*Listener, error) {
+	if nl == nil {
+		panic("channel: Adopt: listener is nil")
+	}
+	addr := nl.Addr()
+	fail := func(err error) (*Listener, error) {
+		return nil, &net.OpError{Op: "adopt", Net: networkOf(addr), Addr: addr, Err: err}
+	}
+	ln, err := lc.newListener(l, "", accept)
+	if err != nil {
+		return fail(err)
+	}
+	fd, err := ln.dup(nl)
+	if err != nil {
+		return fail(err)
+	}
+	if err := ln.adopt(fd); err != nil {
+		ln.e.CloseFD(fd)
+		return fail(err)
+	}
+	if u, ok := nl.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	nl.Close()
+	return ln, nil
+}
+
+// AdoptFD is Adopt for a descriptor: a Detached one's, or one that a supervisor has
+// opened (systemd's LISTEN_FDS). It is taken over: closed when the Listener is. On
+// an error it is still the caller's.
+func (lc *ListenConfig) AdoptFD(l *loop.Loop, fd int, accept func(*Conn) *Handler) (*Listener, error) {
+	ln, err := lc.newListener(l, "", accept)
+	if err == nil {
+		err = ln.ownOnce(fd)
+	}
+	if err == nil {
+		err = ln.adopt(fd)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "adopt", Net: "descriptor", Err: err}
+	}
+	return ln, nil
+}
+
+// adopt takes a descriptor that was made elsewhere, which it leaves open on an
+// error.
+func (ln *Listener) adopt(fd int) error {
+	ln.fd = fd
+	err := ln.examine()
+	if err == nil {
+		err = ln.register()
+	}
+	if err != nil {
+		ln.fd = -1
+	}
+	return err
+}
+
+func (ln *Listener) examine() error {
+	kind, errno := ln.e.Sys.Kind(ln.fd)
+	if errno != 0 {
+		return os.NewSyscallError("fstat", errno)
+	}
+	if kind != sys.Listening && kind != sys.Unsure {
+		return fmt.Errorf("socket does not listen: %w", errors.ErrUnsupported)
+	}
+	local, errno := ln.e.Sys.LocalAddr(ln.fd)
+	if errno != 0 {
+		return os.NewSyscallError("getsockname", errno)
+	}
+	// Whoever called Fd on a File of it has made it blocking: then accept would
+	// sleep. It stays as we make it, since other listeners may share it.
+	if errno := ln.e.Sys.SetNonblock(ln.fd, true); errno != 0 {
+		return os.NewSyscallError("fcntl", errno)
+	}
+	ln.local, ln.network = local, networkOf(netAddr(local))
+	if local.Family == sys.Unix {
+		return nil
+	}
+	// Package net listens for MPTCP by default, where Linux knows no
+	// TCP_USER_TIMEOUT; the plain TCP connections that it accepts have it.
+	err := ln.tcp().set(ln.e.Sys, ln.fd)
+	if errors.Is(err, syscall.ENOPROTOOPT) {
+		ln.optionsEach = true
+		return nil
+	}
+	return err
 }

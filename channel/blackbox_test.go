@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -16,27 +15,14 @@ import (
 
 	"github.com/seed-20e08ac4/asyncore"
 	"github.com/seed-20e08ac4/asyncore/channel"
+	"github.com/seed-20e08ac4/asyncore/internal/blackbox"
 	"github.com/seed-20e08ac4/asyncore/loop"
 )
-
-// blackbox skips the tests that need tools which .ci/run installs: there
-// ASYNCORE_BLACKBOX is set, and a missing tool fails.
-func blackbox(t *testing.T, tools ...string) {
-	t.Helper()
-	if os.Getenv("ASYNCORE_BLACKBOX") == "" {
-		t.Skip("ASYNCORE_BLACKBOX is not set; .ci/run sets it")
-	}
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // curl goes through Example_socks's proxy, several at once: names looked up by
 // the proxy, two Conns coupled, a large page, and targets that nobody serves.
 func TestSocksCurl(t *testing.T) {
-	blackbox(t, "curl")
+	blackbox.Needs(t, "curl")
 	page := noise(8 << 20)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(page) }))
 	defer web.Close()

@@ -401,9 +401,6 @@ func (s *source) Ready(ready asyncore.Interest) {
 		if (ready&asyncore.Readable != 0 || c.is(broken) || c.e.Draining) && c.reading() {
 			c.readAll()
 		}
-		if c.e.Draining && c.is(guest) && c.quiet() {
-			c.CloseWrite() // no question has come
-		}
 	}
 	c.settle()
 }
@@ -425,8 +422,8 @@ func (c *Conn) settle() {
 			c.flush()
 		}
 	}
-	if c.e.Draining && c.is(heard) && c.quiet() {
-		c.CloseWrite()
+	if c.e.Draining && c.is(guest|heard) && c.quiet() {
+		c.CloseWrite() // no question has come, or all are answered
 	}
 	c.watch()
 }

@@ -104,9 +104,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 		}
 		c.measure()
 		c.dirty()
-	} else if c.e.Draining && !c.is(inDirty|connecting|opening|ended) {
-		c.state |= inDirty // whoever dispatches sees nothing to flush
-		c.e.Dirty((*source)(c))
+	} else if c.e.Draining {
+		c.dirty() // nothing waits, but this may have been the last answer
 	}
 	return n, nil
 }

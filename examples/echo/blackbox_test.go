@@ -21,25 +21,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
-)
 
-// blackbox skips the tests that take long or need tools which .ci/run
-// installs: there ASYNCORE_BLACKBOX is set, and a missing tool fails.
-func blackbox(t *testing.T, tools ...string) {
-	t.Helper()
-	if os.Getenv("ASYNCORE_BLACKBOX") == "" {
-		t.Skip("ASYNCORE_BLACKBOX is not set; .ci/run sets it")
-	}
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
+	"github.com/seed-20e08ac4/asyncore/internal/blackbox"
+)
 
 // TestRealClients talks to the server as a person with a shell would.
 func TestRealClients(t *testing.T) {
-	blackbox(t, "nc", "socat", "curl")
+	blackbox.Needs(t, "nc", "socat", "curl")
 	eachPoller(t, func(t *testing.T, poller string) {
 		s := start(t, "-poller", poller)
 		host, port, _ := net.SplitHostPort(s.addr)
@@ -83,7 +71,7 @@ func TestRealClients(t *testing.T) {
 // TestLoad: thousands of connections at once echo 1 MiB each, in random pieces
 // with at most 32 KiB under way, from a client process of its own.
 func TestLoad(t *testing.T) {
-	blackbox(t)
+	blackbox.Needs(t)
 	for _, c := range []struct {
 		poller string
 		conns  int
@@ -157,7 +145,7 @@ func (s *server) killTracee() {
 // TestInjectedErrors has the kernel fail calls of the running server: at most
 // the connection concerned may notice.
 func TestInjectedErrors(t *testing.T) {
-	blackbox(t, "strace")
+	blackbox.Needs(t, "strace")
 	const clients = 12
 	for _, c := range []struct {
 		call   string
@@ -208,7 +196,7 @@ func TestInjectedErrors(t *testing.T) {
 
 // TestIdleLoopMakesNoCalls: an idle server, a connection open, sleeps.
 func TestIdleLoopMakesNoCalls(t *testing.T) {
-	blackbox(t, "strace")
+	blackbox.Needs(t, "strace")
 	log := filepath.Join(t.TempDir(), "calls")
 	s := traced(t, "-o", log)
 	if err := roundTrip(dial(t, s), "hello"); err != nil {
@@ -255,7 +243,7 @@ func (s *server) cpu(t *testing.T) time.Duration {
 // TestNoDescriptorsLeft: 64 descriptors, 150 clients. Those that got in are
 // served, the loop does not spin, and the others get in when those leave.
 func TestNoDescriptorsLeft(t *testing.T) {
-	blackbox(t)
+	blackbox.Needs(t)
 	s := startCmd(t, exec.Command("sh", "-c", "ulimit -n 64; exec "+filepath.Join(bin, "echo")+" -addr 127.0.0.1:0"))
 	conns := make([]net.Conn, 150)
 	for i := range conns {
@@ -309,7 +297,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 
 // TestPeersThatNeverRead cost what SetWater says, and honest ones nothing.
 func TestPeersThatNeverRead(t *testing.T) {
-	blackbox(t)
+	blackbox.Needs(t)
 	s := start(t)
 	rss := func() int {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.Process.Pid))
@@ -354,7 +342,7 @@ func TestPeersThatNeverRead(t *testing.T) {
 // TestLateReader: 20 MB and a half-close, while the reader starts only a
 // second later.
 func TestLateReader(t *testing.T) {
-	blackbox(t)
+	blackbox.Needs(t)
 	eachPoller(t, func(t *testing.T, poller string) {
 		s := start(t, "-poller", poller)
 		c := dial(t, s).(*net.TCPConn)
