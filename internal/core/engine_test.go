@@ -195,9 +195,7 @@ func TestTurn(t *testing.T) {
 		f.system.Poller.Calls = nil
 		f.turn()
 		f.expect(
-			"ready(readable) s",
-			"ready(none) s", // asked for before the turn
-			"ready(none) s", // and in its first phase
+			"ready(readable) s", // the one asked for before the turn too
 			"timer",
 			"post",
 			"post of ready",
@@ -229,6 +227,32 @@ func TestTurnTakesAtStart(t *testing.T) {
 	f.expect("finish s") // and the other was for the registration before
 	f.turn()
 	f.expect()
+}
+
+// A source that always wants more has its share of each turn once, with events
+// and without.
+func TestAgainOnceATurn(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		s := f.source("s", full(t))
+		s.ready = func() {
+			f.Again(s.token)
+			f.Again(s.token)
+		}
+		f.Want(s.token, readable)
+		if err := f.Apply(s.token); err != nil {
+			t.Fatal(err)
+		}
+		f.Again(s.token)
+		for range 3 {
+			f.turn()
+			f.expect("ready(readable) s")
+		}
+		f.Want(s.token, 0)
+		for range 2 {
+			f.turn()
+			f.expect("ready(none) s")
+		}
+	})
 }
 
 // Interest reaches the poller at the end of the turn, once, and only if it is

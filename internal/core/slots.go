@@ -37,6 +37,7 @@ type slot struct {
 	want    asyncore.Interest // what the source asks for
 	have    asyncore.Interest // what the poller knows; 0: not registered there
 	changed bool              // is in Engine.changed
+	again   uint32            // the turn of which Ready(0) is a part, as a mark; 0: none
 }
 
 // Register gives src a slot for fd, with no interest, and returns its token.
@@ -49,7 +50,7 @@ func (e *Engine) Register(src Source, fd int) uint64 {
 		e.slots = append(e.slots, slot{})
 	}
 	s := &e.slots[i]
-	s.src, s.fd = src, int32(fd)
+	s.src, s.fd, s.again = src, int32(fd), 0
 	s.gen++
 	e.refs++
 	return uint64(s.gen)<<32 | uint64(i)
@@ -153,9 +154,18 @@ func (e *Engine) apply(s *slot, token uint64) (err error) {
 	return nil
 }
 
-// Again asks for a Ready(0) after the coming events: those of this turn while
-// they are being dispatched, else the next turn's.
-func (e *Engine) Again(token uint64) { e.again = append(e.again, token) }
+// Again asks for a Ready in the next turn, with no direction unless there is an
+// event too. However often it is asked for, there is one: a source has its share
+// of a turn once.
+func (e *Engine) Again(token uint64) {
+	if s := e.lookup(token); s != nil && s.again != e.mark(0) && s.again != e.mark(1) {
+		s.again = e.mark(1)
+		e.again = append(e.again, token)
+	}
+}
+
+// mark stands for a turn, counted from this one, in a slot. It is never 0.
+func (e *Engine) mark(ahead uint64) uint32 { return uint32(e.Turns+ahead)<<1 | 1 }
 
 // Dirty asks for a Flush in the coming flush phase. The caller sees to it
 // that it asks once.
@@ -175,6 +185,8 @@ func (e *Engine) Starved(token uint64) {
 // EIO the number is free, and a second close would hit a stranger's.
 func (e *Engine) CloseFD(fd int) {
 	e.Sys.Close(fd)
-	e.again = append(e.again, e.starved...)
+	for _, token := range e.starved {
+		e.Again(token)
+	}
 	e.starved = e.starved[:0]
 }

@@ -56,8 +56,8 @@ func nothing(*Engine) {}
 // The order is part of the contract: what the kernel already holds comes
 // before an idle timeout, and what was written in a turn goes out in it.
 var turning = []phase{
-	{take: nothing, work: (*Engine).dispatch},
-	{take: (*Engine).takeAgain, work: (*Engine).dispatchAgain},
+	{take: (*Engine).takeAgain, work: (*Engine).dispatch},
+	{take: nothing, work: (*Engine).dispatchAgain},
 	{take: nothing, work: (*Engine).expire},
 	{take: func(e *Engine) { e.turn.posted = e.posts.take(e.turn.posted) }, work: (*Engine).runPosts},
 	{take: (*Engine).takeDirty, work: (*Engine).flush},
@@ -214,10 +214,13 @@ func (e *Engine) abandon() {
 	t.due = nil
 	e.dirty = append(slices.DeleteFunc(t.dirty, served), e.dirty...)
 	t.dirty = nil
-	if len(t.again) > 0 { // its phase is the one that ends here
-		e.again = append(t.again[t.cursor:], e.again...)
-		t.again = nil
+	for _, token := range t.again {
+		if s := e.lookup(token); s != nil && s.again == e.mark(0) {
+			s.again = 0
+			e.Again(token)
+		}
 	}
+	t.again = nil
 	e.inTurn = false
 	e.posts.asleep.Store(true) // as at the end of a turn
 }
@@ -275,6 +278,9 @@ func (e *Engine) dispatch() {
 			}
 		}
 		if ready != 0 {
+			if s.again == e.mark(0) {
+				s.again = 0 // this is it
+			}
 			s.src.Ready(ready)
 		}
 	}
@@ -287,7 +293,8 @@ func (e *Engine) dispatchAgain() {
 	for t.cursor < len(t.again) {
 		token := t.again[t.cursor]
 		t.cursor++
-		if s := e.lookup(token); s != nil {
+		if s := e.lookup(token); s != nil && s.again == e.mark(0) {
+			s.again = 0
 			s.src.Ready(0)
 		}
 	}
