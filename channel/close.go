@@ -176,6 +176,9 @@ func (c *Conn) writeFailed(errno syscall.Errno) {
 	c.breakOff(c.sysError("write", "write", errno))
 	c.discardOutput()
 	c.state &^= choked | risen
+	if c.is(paused) && !c.is(piped) {
+		c.state |= risen // who waits for his output is told that there is none
+	}
 	c.e.Again(c.token) // nobody may tell again that there is something to read
 }
 
@@ -183,6 +186,8 @@ func (c *Conn) writeFailed(errno syscall.Errno) {
 func (c *Conn) breakOff(err error) {
 	c.state |= broken
 	c.reason = err
+	c.progress = c.e.Now()
+	c.rearm()
 }
 
 // Finish closes the descriptor and tells the user.

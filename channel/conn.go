@@ -45,12 +45,12 @@ type Conn struct {
 
 	// Timeouts, all on one timer: see timeout.go.
 	timer    core.Timer
+	backoff  int32 // the wait for a passing shortage, in ms
 	idle     time.Duration
 	stall    time.Duration
 	progress int64 // since when output waits without progress
 	limit    int64 // of the phase: connecting, or draining after Close
 	retry    int64 // when to go on after a passing shortage; 0: none
-	backoff  time.Duration
 
 	remote sys.Addr
 	dial   *dialing  // while connecting
@@ -230,6 +230,7 @@ func (c *Conn) SetHandler(h *Handler) {
 	if c.is(dispatching) {
 		c.state |= swapped
 	}
+	c.state &^= redeliver
 	if len(c.tail) > 0 {
 		c.state |= redeliver
 		c.again()
@@ -246,7 +247,10 @@ func (c *Conn) again() {
 
 // Pause stops reading: neither Read nor EOF is called until Resume. The Conn
 // leaves the poller as far as reading goes, so that its peer's reset is
-// noticed on Resume, on a Write, or by the idle timeout, which runs on.
+// noticed on Resume, when output fails, or by the idle timeout, which runs on.
+// Where output fails, Handler.Write is called: what the peer sent before comes
+// after Resume, and then Close, which a Conn that is not resumed gets when the
+// write timeout has passed.
 func (c *Conn) Pause() {
 	c.e.Check()
 	c.state |= paused
@@ -272,10 +276,7 @@ func (c *Conn) Resume() {
 // while its output is above high water, and not any more after Close, Abort or
 // Detach. A Read that works through several messages asks before each, and gives
 // back the rest with Unread, which comes again when input is wanted.
-func (c *Conn) Reading() bool {
-	c.e.Check()
-	return c.reading()
-}
+func (c *Conn) Reading() bool { return c.reading() }
 
 // BytesRead counts the bytes that the kernel has given.
 func (c *Conn) BytesRead() uint64 {
@@ -396,6 +397,9 @@ func (s *source) Ready(ready asyncore.Interest) {
 			if c.waiting() { // not where it has just been connected
 				c.flush()
 			}
+		}
+		if c.is(broken) {
+			c.fallen()
 		}
 		c.deliverTail()
 		if (ready&asyncore.Readable != 0 || c.is(broken) || c.e.Draining) && c.reading() {

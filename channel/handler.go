@@ -18,12 +18,13 @@ type Handler struct {
 	Connect func(c *Conn)
 
 	// Read: input has arrived (handle_read). p belongs to the loop and is
-	// valid until Read returns; it is never empty. Nil: input is read and
-	// thrown away.
+	// valid until Read returns; it is empty only where Redeliver has asked for
+	// that. Nil: input is read and thrown away.
 	Read func(c *Conn, p []byte)
 
 	// Write: output that had risen above high water has fallen to low water,
-	// so there is room again. Nil: nothing. It is not asynchat's
+	// so there is room again; or, where the Conn is paused, output has failed and is
+	// gone. Nil: nothing. It is not asynchat's
 	// handle_write: writing when the descriptor is ready is the loop's work.
 	Write func(c *Conn)
 

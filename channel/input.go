@@ -101,6 +101,9 @@ func (c *Conn) withTail(buf []byte, kept, n int) (p []byte, own bool) {
 // Conn's is kept as its tail, or given back.
 func (c *Conn) deliver(p []byte, own bool) {
 	whole := p
+	if c.is(broken) {
+		c.progress = c.e.Now() // who reads it has not forgotten it
+	}
 	for swaps := 0; c.h.Read != nil; swaps++ {
 		c.state &^= swapped | resumed
 		c.reader, c.input, c.unread = c, p, nil
@@ -199,6 +202,18 @@ func (c *Conn) Unread(p []byte) {
 		c.unread = nil
 	}
 	c.keep(p)
+}
+
+// Redeliver has Read called again without waiting for more input, as soon as input
+// is wanted: with what Unread has given back by then, or with nothing. Asked for in
+// a Read that is in the next turn, so that a Read may take a part of its input in
+// each, and others have theirs. SetHandler forgets it where nothing was given back.
+func (c *Conn) Redeliver() {
+	c.e.Check()
+	c.state |= redeliver
+	if c.reader != c { // else deliver sees to it
+		c.again()
+	}
 }
 
 // Tail returns what Unread gave back and no Read has been given since: in EOF

@@ -17,6 +17,9 @@ const (
 	corkSize = 64 << 10
 	// pullSize is how much a producer is asked for at a time.
 	pullSize = 64 << 10
+	// restMark is how many producers, and blocks between them, may wait before output
+	// counts as above high water: nobody knows what they have to give.
+	restMark = 16
 	// writeBudget is how many bytes producers of one Conn may give in a turn;
 	// each time that one is asked counts for pullCost at least.
 	writeBudget = 256 << 10
@@ -24,12 +27,15 @@ const (
 )
 
 // water is what SetWater sets. Conns with the default share one.
-type water struct{ low, high, hard int }
+type water struct {
+	low, high, hard int
+	calm            int // up to here, nothing comes of more
+}
 
 // mark is where output is too high, whether or not that stops reading.
 func (w *water) mark() int { return max(w.high, -w.high) }
 
-var defaultWater = water{low: 16 << 10, high: 64 << 10, hard: 1 << 20}
+var defaultWater = water{low: 16 << 10, high: 64 << 10, hard: 1 << 20, calm: corkSize - 1}
 
 // segment is output that waits behind Conn.out: bytes, a producer, or the error
 // that a producer has come to.
@@ -48,6 +54,9 @@ type segment struct {
 // Conn with ErrOutputLimit. The defaults are 16 KiB, 64 KiB and 1 MiB. A
 // negative hard never closes.
 //
+// What producers have to give does not count, but more than a few that wait are
+// above high water too, until half of them have gone out.
+//
 // A negative high stands for the mark -high, at which reading goes on. Two
 // peers that both stop reading would wait for each other until the write
 // timeout ends them: use it where both ends of a protocol talk at once, and
@@ -61,6 +70,7 @@ func (c *Conn) SetWater(low, high, hard int) {
 	if low < 0 || w.mark() < low || hard >= 0 && hard < w.mark() {
 		panic(fmt.Sprintf("channel: SetWater(%d, %d, %d): marks contradict each other", low, high, hard))
 	}
+	w.calm = min(w.mark(), corkSize-1)
 	c.water = &w
 	c.measure()
 	c.watch()
@@ -82,32 +92,74 @@ func (c *Conn) Buffered() int {
 // onto an empty queue at once. Before the connection is established, output
 // waits for it.
 func (c *Conn) Write(p []byte) (int, error) {
-	c.e.Check()
-	if err := c.mayWrite(len(p)); err != nil {
+	if err := c.Writev(p); err != nil {
 		return 0, err
 	}
+	return len(p), nil
+}
+
+// Writev is Write of all the parts in turn, of which none is taken where not
+// all can be (writev(2)).
+func (c *Conn) Writev(parts ...[]byte) error {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	if !c.hasRoom(n) {
+		return c.writev(parts, n)
+	}
+	out := c.out
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	c.out = c.out[:len(out)]
+	c.queued += n
+	c.e.Buffered += int64(n)
+	return nil
+}
+
+// hasRoom tells whether n bytes can be put behind others that wait, and nothing
+// comes of that: so it is with all but the first answer of many.
+func (c *Conn) hasRoom(n int) bool {
+	return !c.e.Debug && // which checks the goroutine first
+		c.queued > 0 && c.queued+n <= c.water.calm && len(c.out)+n <= cap(c.out) && c.rest == nil &&
+		!c.is(ended|finished|draining|detaching|shutWanted|noWrite|broken|heard) &&
+		uint64(c.e.Buffered)+uint64(n) <= uint64(c.e.MaxBuffered)
+}
+
+// writev is Writev of n bytes that may not be put where they belong at once.
+func (c *Conn) writev(parts [][]byte, n int) error {
+	c.e.Check()
+	if err := c.mayWrite(n); err != nil {
+		return err
+	}
 	c.state &^= heard
-	n := len(p)
-	if n >= directWrite && c.queued == 0 && len(c.rest) == 0 && c.retry == 0 && !c.is(connecting) {
-		p = p[c.push(p):]
-		if len(p) > 0 {
-			c.state |= full
+	waits := false
+	for _, p := range parts {
+		if len(p) >= directWrite && c.queued == 0 && len(c.rest) == 0 && c.retry == 0 && !c.is(connecting|broken|ended) {
+			p = p[c.push(p):]
+			if len(p) > 0 {
+				c.state |= full
+			}
+		}
+		if len(p) > 0 && !c.is(broken|ended) {
+			waits = true
+			c.enqueue(p)
+			if c.queued >= corkSize {
+				c.early()
+			}
 		}
 	}
-	if len(p) > 0 && !c.is(broken|ended) {
-		c.enqueue(p)
-		if c.queued >= corkSize {
-			c.early()
-		}
+	if waits {
 		if c.shed(); c.is(ended) {
-			return 0, c.reason
+			return c.reason
 		}
 		c.measure()
 		c.dirty()
 	} else if c.e.Draining {
 		c.dirty() // nothing waits, but this may have been the last answer
 	}
-	return n, nil
+	return nil
 }
 
 // WriteString is Write of a string.
@@ -119,8 +171,9 @@ func (c *Conn) WriteString(s string) (int, error) {
 // SendFrom queues all that r gives until io.EOF, behind what is queued: r is
 // asked for up to 64 KiB at a time, whenever all before it has gone out. It
 // takes the place of asynchat's producers. r's Read runs on the loop and must
-// not block; an error of it closes the Conn with that error. Where it returns
-// 0 and nil it is not asked again before Unpark. r is not closed.
+// not block, as that of an [os.File] does which is a pipe or terminal; an error of
+// it closes the Conn with that error. Where it returns 0 and nil it is not asked
+// again before Unpark. r is not closed.
 func (c *Conn) SendFrom(r io.Reader) error {
 	c.e.Check()
 	if r == nil {
@@ -132,6 +185,7 @@ func (c *Conn) SendFrom(r io.Reader) error {
 	c.state &^= heard
 	c.awaited()
 	c.rest = append(c.rest, segment{src: r})
+	c.measure()
 	c.dirty()
 	return nil
 }
@@ -287,20 +341,23 @@ func (c *Conn) dropOut() {
 
 // measure compares the queue with the marks.
 func (c *Conn) measure() {
-	if c.queued > c.water.mark() {
+	if c.queued > c.water.mark() || len(c.rest) > restMark {
 		c.state |= risen
 		if c.water.high >= 0 {
 			c.state |= choked
 			return
 		}
 	}
-	if c.is(choked) && (c.queued <= c.water.low || c.water.high < 0) {
+	if c.is(choked) && (c.low() || c.water.high < 0) {
 		c.state &^= choked
 		if c.wantTail(); c.is(redeliver) {
 			c.e.Again(c.token) // the poller knows nothing of the tail
 		}
 	}
 }
+
+// low tells whether output has fallen to low water.
+func (c *Conn) low() bool { return c.queued <= c.water.low && len(c.rest) <= restMark/2 }
 
 // shed keeps the loop within MaxBuffered: the Conn with the most is closed.
 func (c *Conn) shed() {
@@ -338,6 +395,9 @@ func (c *Conn) flush() {
 	budget := writeBudget
 	for c.queued > 0 || len(c.rest) > 0 {
 		if len(c.out) == c.off && !c.pull(&budget) {
+			if c.is(broken | ended) {
+				return
+			}
 			break
 		}
 		if !c.took(c.push(c.out[c.off:])) {
@@ -367,11 +427,7 @@ func (c *Conn) push(p []byte) int {
 		n, errno := c.send(p)
 		switch errno {
 		case 0:
-			c.progress = c.e.Now()
-			c.active = c.progress
-			c.backoff = 0
-			c.written += uint64(n)
-			c.e.BytesOut += uint64(n)
+			c.sent(n)
 			return n
 		case syscall.EINTR:
 		case syscall.EAGAIN:
@@ -384,6 +440,15 @@ func (c *Conn) push(p []byte) int {
 			return 0
 		}
 	}
+}
+
+// sent counts n bytes that the kernel has taken.
+func (c *Conn) sent(n int) {
+	c.progress = c.e.Now()
+	c.active = c.progress
+	c.backoff = 0
+	c.written += uint64(n)
+	c.e.BytesOut += uint64(n)
 }
 
 // rightSize moves a small remainder out of a large buffer: ten thousand peers
@@ -483,7 +548,7 @@ func (c *Conn) popSegment() {
 // fallen to low water.
 func (c *Conn) fallen() {
 	c.measure()
-	if !c.is(risen) || c.queued > c.water.low {
+	if !c.is(risen) || !c.low() {
 		return
 	}
 	c.state &^= risen

@@ -71,6 +71,9 @@ func (c *Conn) deadlines(now int64) (next int64, over error) {
 	if c.stall > 0 && c.waiting() && !c.is(connecting) {
 		check(core.Later(c.progress, c.stall), ErrStalled)
 	}
+	if c.stall > 0 && c.is(broken) { // and paused, or it would have ended
+		check(core.Later(c.progress, c.stall), c.reason)
+	}
 	return next, over
 }
 
@@ -114,8 +117,9 @@ func (s *source) Expire() {
 // backOff takes the Conn out of the poller, where it would spin, for as long as
 // the kernel's shortage is expected to last.
 func (c *Conn) backOff() {
-	c.backoff = longer(c.backoff)
-	c.retry = core.Later(c.e.Now(), c.backoff)
+	wait := longer(time.Duration(c.backoff) * time.Millisecond)
+	c.backoff = int32(wait / time.Millisecond)
+	c.retry = core.Later(c.e.Now(), wait)
 	c.rearm()
 }
 
