@@ -183,6 +183,7 @@ func (w *faultWorld) report(token uint64, bits asyncore.Interest) {
 // faultFull has the kernel take nothing more, and say so.
 func (w *faultWorld) faultFull() {
 	w.f.Fail(faultsys.Send, syscall.EAGAIN)
+	w.f.Fail(faultsys.SendFile, syscall.EAGAIN)
 	w.f.Mangle(func(batch []asyncore.Event) []asyncore.Event {
 		kept := batch[:0]
 		for _, ev := range batch {

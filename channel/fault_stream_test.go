@@ -277,6 +277,10 @@ func TestFaultStall(t *testing.T) {
 		c.SetWater(0, -1, -1)
 		c.Write(make([]byte, 12<<20)) // more than a kernel takes
 	}
+	zeros, _ := tempFile(t, 0)
+	if err := zeros.Truncate(1 << 40); err != nil {
+		t.Fatal(err)
+	}
 	for name, queue := range map[string]func(*channel.Conn){
 		"one large write": fill,
 		"small writes": func(c *channel.Conn) {
@@ -286,6 +290,7 @@ func TestFaultStall(t *testing.T) {
 			}
 		},
 		"a producer": func(c *channel.Conn) { c.SendFrom(io.LimitReader(faultZeros{}, 12<<20)) },
+		"a file":     func(c *channel.Conn) { c.SendFrom(zeros) },
 	} {
 		faultEach(t, "102 never reads, "+name, func(t *testing.T, w *faultWorld) {
 			w.manual()

@@ -14,7 +14,7 @@ const swapBudget = 1000
 // more than a bounded number of copies, however long it grows.
 const tailInFront = 16 << 10
 
-// recv and send are the one seam through which a Conn's bytes pass.
+// recv, send and sendFile are the one seam through which a Conn's bytes pass.
 func (c *Conn) recv(p []byte) (int, syscall.Errno) {
 	if c.is(isFile) {
 		return c.e.Sys.Read(int(c.fd), p)
@@ -27,6 +27,22 @@ func (c *Conn) send(p []byte) (int, syscall.Errno) {
 		return c.e.Sys.Write(int(c.fd), p)
 	}
 	return c.e.Sys.Send(int(c.fd), p)
+}
+
+// sendFile is send of n bytes that the kernel takes from a file. What has to see
+// the bytes, or cannot send so, gives EOPNOTSUPP: then they are read and sent.
+func (c *Conn) sendFile(file, n int) (int, syscall.Errno) {
+	if c.is(isFile) || c.is(adopted) && !c.nonblocking() {
+		return 0, syscall.EOPNOTSUPP
+	}
+	return c.e.Sys.SendFile(int(c.fd), file, n)
+}
+
+// nonblocking tells whether nobody who shares the descriptor has made it blocking:
+// Linux's send never waits for the peer, but its sendfile would.
+func (c *Conn) nonblocking() bool {
+	mode, errno := c.e.Sys.Mode(int(c.fd))
+	return errno == 0 && mode.Nonblock
 }
 
 // readAll reads once for a readiness, and again only while reads fill the

@@ -40,9 +40,10 @@ var defaultWater = water{low: 16 << 10, high: 64 << 10, hard: 1 << 20, calm: cor
 // segment is output that waits behind Conn.out: bytes, a producer, or the error
 // that a producer has come to.
 type segment struct {
-	buf []byte
-	src io.Reader
-	err error
+	buf  []byte
+	src  io.Reader
+	file *fileSender // sends src without asking it; nil: it is asked
+	err  error
 
 	dry bool // the producer has no more for now: parked once out has gone
 }
@@ -174,6 +175,15 @@ func (c *Conn) WriteString(s string) (int, error) {
 // not block, as that of an [os.File] does which is a pipe or terminal; an error of
 // it closes the Conn with that error. Where it returns 0 and nil it is not asked
 // again before Unpark. r is not closed.
+//
+// From a regular file, an *os.File or an [io.LimitedReader] around one, the kernel
+// of Linux, FreeBSD and macOS sends to a socket itself (sendfile), 32 KiB or more:
+// the bytes take no memory here and do not count as queued. As with Read, they
+// come from the file's own offset, which moves on, with LimitedReader.N, to the
+// end that is found: two Conns that send one File at a time get a part each. What
+// is on its way is still the file: bytes that are overwritten or truncated too
+// soon reach the peer as they are then. Where that may happen, wrap the File so that
+// it is only an io.Reader. Either way a disk that is slow keeps the loop waiting.
 func (c *Conn) SendFrom(r io.Reader) error {
 	c.e.Check()
 	if r == nil {
@@ -184,7 +194,7 @@ func (c *Conn) SendFrom(r io.Reader) error {
 	}
 	c.state &^= heard
 	c.awaited()
-	c.rest = append(c.rest, segment{src: r})
+	c.rest = append(c.rest, segment{src: r, file: c.fileSender(r)})
 	c.measure()
 	c.dirty()
 	return nil
@@ -478,6 +488,12 @@ func (c *Conn) pull(budget *int) bool {
 			c.out = s.buf
 			c.popSegment()
 			return true
+		}
+		if s.file != nil {
+			if !c.pushFile(budget) {
+				return false
+			}
+			continue
 		}
 		if c.ask(budget) {
 			return true

@@ -26,6 +26,8 @@ const (
 	RecvUrgent    Call = "recv urgent"
 	Read          Call = "read"
 	Write         Call = "write"
+	SendFile      Call = "sendfile"
+	FileRest      Call = "file rest"
 	Close         Call = "close"
 	Socket        Call = "socket"
 	Bind          Call = "bind"
@@ -119,7 +121,7 @@ func (f *Sys) Fail(c Call, errno syscall.Errno, opts ...Option) {
 	f.add(&rule{call: c, fd: -1, errno: errno, times: -1}, opts)
 }
 
-// Limit has Recv, Send, Read or Write move at most n bytes a call.
+// Limit has Recv, Send, Read, Write or SendFile move at most n bytes a call.
 func (f *Sys) Limit(c Call, n int, opts ...Option) {
 	f.add(&rule{call: c, fd: -1, limit: n, times: -1}, opts)
 }
@@ -274,6 +276,24 @@ func (f *Sys) Read(fd int, p []byte) (int, syscall.Errno) {
 
 func (f *Sys) Write(fd int, p []byte) (int, syscall.Errno) {
 	return f.move(Write, fd, p, f.System.Write)
+}
+
+func (f *Sys) SendFile(fd, file, n int) (int, syscall.Errno) {
+	errno, limit := f.use(SendFile, fd)
+	if errno != 0 {
+		return 0, errno
+	}
+	if limit >= 0 {
+		n = min(n, limit)
+	}
+	return f.System.SendFile(fd, file, n)
+}
+
+func (f *Sys) FileRest(fd int) (int64, syscall.Errno) {
+	if errno, _ := f.fault(FileRest, fd); errno != 0 {
+		return 0, errno
+	}
+	return f.System.FileRest(fd)
 }
 
 func (f *Sys) RecvUrgent(fd int) (byte, syscall.Errno) {

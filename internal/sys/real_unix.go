@@ -4,6 +4,7 @@ package sys
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -151,6 +152,18 @@ func (r *real) Kind(fd int) (Kind, syscall.Errno) {
 		return Listening, 0
 	}
 	return Stream, 0
+}
+
+func (r *real) FileRest(fd int) (int64, syscall.Errno) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, errno(err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return 0, syscall.EINVAL
+	}
+	at, err := unix.Seek(fd, 0, io.SeekCurrent)
+	return max(st.Size-at, 0), errno(err)
 }
 
 func (r *real) SetNonblock(fd int, on bool) syscall.Errno { return errno(unix.SetNonblock(fd, on)) }

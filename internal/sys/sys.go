@@ -35,6 +35,14 @@ type System interface {
 	// cold page), so Go's scheduler sees them.
 	Read(fd int, p []byte) (int, syscall.Errno)
 	Write(fd int, p []byte) (int, syscall.Errno)
+	// SendFile has the kernel send up to n bytes, more than 0, of a file to a
+	// socket, from the file's own offset, which moves on by what was sent. It
+	// returns 0 and no error at the file's end. It may sleep as Read may, but not
+	// for a peer. EOPNOTSUPP is a system without such a call.
+	SendFile(fd, file, n int) (int, syscall.Errno)
+	// FileRest is how many bytes a regular file has from its offset on. Of
+	// anything else it is EINVAL.
+	FileRest(fd int) (int64, syscall.Errno)
 	// Close gives the descriptor back. Whatever it returns, the number is
 	// free: it must not be repeated.
 	Close(fd int) syscall.Errno
