@@ -53,8 +53,9 @@ type Conn struct {
 	retry    int64 // when to go on after a passing shortage; 0: none
 
 	remote sys.Addr
-	dial   *dialing  // while connecting
-	ln     *Listener // that accepted it, or nil
+	dial   *dialing    // while connecting
+	ln     *Listener   // that accepted it, or nil
+	layer  *core.Layer // package chat's, or nil
 
 	prev, next *Conn // all Conns of the loop, in the order of ID
 }
@@ -128,6 +129,10 @@ func hubOf(l *loop.Loop) *hub {
 		e.Hub = (*conns)(&hub{e: e, l: l})
 	}
 	return (*hub)(e.Hub.(*conns))
+}
+
+func init() {
+	core.LayerOf = func(c any) **core.Layer { return &c.(*Conn).layer }
 }
 
 // conns is the hub as the engine sees it.

@@ -97,6 +97,12 @@ var (
 	On func(config any, s sys.System) (loop any, err error)
 )
 
+// Layer ties a channel.Conn to what wraps it: Owner is a *chat.Conn. LayerOf,
+// which package channel sets, gives the place for it in a *channel.Conn.
+type Layer struct{ Owner any }
+
+var LayerOf func(conn any) **Layer
+
 // New returns an engine on s.
 func New(s sys.System, o Options) (*Engine, error) {
 	p, err := s.OpenPoller(o.Poller)
