@@ -23,23 +23,24 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-20e08ac4/asyncore/internal/blackbox"
+	"github.com/seed-20e08ac4/asyncore/internal/exampletest"
 )
 
 // TestRealClients talks to the server as a person with a shell would.
 func TestRealClients(t *testing.T) {
 	blackbox.Needs(t, "nc", "socat", "curl")
-	eachPoller(t, func(t *testing.T, poller string) {
+	exampletest.EachPoller(t, func(t *testing.T, poller string) {
 		s := start(t, "-poller", poller)
-		host, port, _ := net.SplitHostPort(s.addr)
+		host, port, _ := net.SplitHostPort(s.Addr)
 		path := filepath.Join(t.TempDir(), "echo.sock")
 		abstract := fmt.Sprintf("asyncore-blackbox-%d-%s", os.Getpid(), poller)
-		startCmd(t, exec.Command(filepath.Join(bin, "echo"), "-poller", poller, "-addr", "unix:"+path))
-		startCmd(t, exec.Command(filepath.Join(bin, "echo"), "-poller", poller, "-addr", "unix:@"+abstract))
+		exampletest.StartCmd(t, exec.Command(exampletest.Bin("echo"), "-poller", poller, "-addr", "unix:"+path))
+		exampletest.StartCmd(t, exec.Command(exampletest.Bin("echo"), "-poller", poller, "-addr", "unix:@"+abstract))
 		input := bytes.Repeat(corpus, 8)
 		for _, client := range [][]string{
 			{"nc", "-N", host, port},
 			{"nc", "-N", "-U", path},
-			{"socat", "-t10", "-", "TCP:" + s.addr},
+			{"socat", "-t10", "-", "TCP:" + s.Addr},
 			{"socat", "-t10", "-", "UNIX-CONNECT:" + path},
 			{"socat", "-t10", "-", "ABSTRACT-CONNECT:" + abstract},
 		} {
@@ -52,7 +53,7 @@ func TestRealClients(t *testing.T) {
 		}
 		// curl's telnet mode ends with its input, so the input waits for the
 		// answer.
-		curl := exec.Command("curl", "-sN", "--max-time", "10", "telnet://"+s.addr)
+		curl := exec.Command("curl", "-sN", "--max-time", "10", "telnet://"+s.Addr)
 		in, _ := curl.StdinPipe()
 		out, _ := curl.StdoutPipe()
 		if err := curl.Start(); err != nil {
@@ -79,7 +80,7 @@ func TestLoad(t *testing.T) {
 		t.Run(c.poller, func(t *testing.T) {
 			s := start(t, "-poller", c.poller)
 			client := exec.Command(os.Args[0])
-			client.Env = append(os.Environ(), "ASYNCORE_TEST_LOAD="+s.addr, fmt.Sprintf("ASYNCORE_TEST_CONNS=%d", c.conns))
+			client.Env = append(os.Environ(), "ASYNCORE_TEST_LOAD="+s.Addr, fmt.Sprintf("ASYNCORE_TEST_CONNS=%d", c.conns))
 			began := time.Now()
 			out, err := client.CombinedOutput()
 			if err != nil {
@@ -126,13 +127,13 @@ func loadClient(addr string) {
 func traced(t *testing.T, options ...string) *server {
 	t.Helper()
 	args := append([]string{"-f", "-qq"}, options...)
-	args = append(args, filepath.Join(bin, "echo"), "-addr", "127.0.0.1:0", "-poller", "epoll")
-	s := startCmd(t, exec.Command("strace", args...))
-	t.Cleanup(s.killTracee)
+	args = append(args, exampletest.Bin("echo"), "-addr", "127.0.0.1:0", "-poller", "epoll")
+	s := exampletest.StartCmd(t, exec.Command("strace", args...))
+	t.Cleanup(func() { killTracee(s) })
 	return s
 }
 
-func (s *server) killTracee() {
+func killTracee(s *server) {
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.Process.Pid))
 	for child := range strings.FieldsSeq(string(children)) {
 		if pid, err := strconv.Atoi(child); err == nil {
@@ -175,7 +176,7 @@ func TestInjectedErrors(t *testing.T) {
 					}
 					conn.Close()
 				}
-				s.killTracee()
+				killTracee(s)
 				// strace counts calls by the thread, and the loop may change threads.
 				b, _ := os.ReadFile(log)
 				injected := bytes.Count(b, []byte("(INJECTED)"))
@@ -222,7 +223,7 @@ func lines(t *testing.T, file string) int {
 }
 
 // cpu is the processor time that the process has used.
-func (s *server) cpu(t *testing.T) time.Duration {
+func cpu(t *testing.T, s *server) time.Duration {
 	t.Helper()
 	var total time.Duration
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.Process.Pid))
@@ -244,7 +245,7 @@ func (s *server) cpu(t *testing.T) time.Duration {
 // served, the loop does not spin, and the others get in when those leave.
 func TestNoDescriptorsLeft(t *testing.T) {
 	blackbox.Needs(t)
-	s := startCmd(t, exec.Command("sh", "-c", "ulimit -n 64; exec "+filepath.Join(bin, "echo")+" -addr 127.0.0.1:0"))
+	s := exampletest.StartCmd(t, exec.Command("sh", "-c", "ulimit -n 64; exec "+exampletest.Bin("echo")+" -addr 127.0.0.1:0"))
 	conns := make([]net.Conn, 150)
 	for i := range conns {
 		conns[i] = dial(t, s)
@@ -267,10 +268,10 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	if len(in) < 40 || len(out) < 80 {
 		t.Fatalf("%d of 150 clients are served with 64 descriptors", len(in))
 	}
-	before := s.cpu(t)
+	before := cpu(t, s)
 	const window = 3 * time.Second
 	time.Sleep(window)
-	used := s.cpu(t) - before
+	used := cpu(t, s) - before
 	t.Logf("%d served, %d waiting; %.2f %% CPU while waiting", len(in), len(out), 100*used.Seconds()/window.Seconds())
 	if used > window/20 {
 		t.Errorf("%v of processor time in %v", used, window)
@@ -290,7 +291,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		t.Fatalf("no recovery: %v", err)
 	}
 	t.Logf("recovered %v after release", time.Since(released).Round(time.Millisecond))
-	if n := strings.Count(s.stderr.String(), "accept paused"); n != 1 {
+	if n := strings.Count(s.Log.String(), "accept paused"); n != 1 {
 		t.Errorf("the shortage was logged %d times", n)
 	}
 }
@@ -343,7 +344,7 @@ func TestPeersThatNeverRead(t *testing.T) {
 // second later.
 func TestLateReader(t *testing.T) {
 	blackbox.Needs(t)
-	eachPoller(t, func(t *testing.T, poller string) {
+	exampletest.EachPoller(t, func(t *testing.T, poller string) {
 		s := start(t, "-poller", poller)
 		c := dial(t, s).(*net.TCPConn)
 		input := bytes.Repeat(corpus, 160)

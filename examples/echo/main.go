@@ -11,7 +11,8 @@ import (
 )
 
 func main() {
-	server := example.Flags("127.0.0.1:7007")
+	server := example.Server{Addr: "127.0.0.1:7007"}
+	server.Flags()
 	echo := &channel.Handler{
 		Read: func(c *channel.Conn, p []byte) { c.Write(p) },
 	}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -13,119 +12,35 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/seed-20e08ac4/asyncore"
+	"github.com/seed-20e08ac4/asyncore/internal/exampletest"
 )
-
-// bin is where the programs under test lie.
-var bin string
 
 func TestMain(m *testing.M) {
 	if addr := os.Getenv("ASYNCORE_TEST_LOAD"); addr != "" {
 		loadClient(addr) // this process is the client of TestLoad
 		return
 	}
-	dir, err := os.MkdirTemp("", "echo")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	bin = dir
-	build := exec.Command("go", "build", "-tags", tags(), "-o", dir+"/", "../echo", "../echoclient")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	exampletest.Main(m, "../echo", "../echoclient")
 }
 
-// tags gives the build tags of this test: the programs get the same.
-func tags() string {
-	info, _ := debug.ReadBuildInfo()
-	for _, s := range info.Settings {
-		if s.Key == "-tags" {
-			return s.Value
-		}
-	}
-	return ""
-}
-
-// server is a running echo program.
-type server struct {
-	*exec.Cmd
-	addr   string // as printed
-	stdout *bufio.Reader
-	stderr *bytes.Buffer
-}
-
-var firstLine = regexp.MustCompile(`^listening on (tcp|unix) (\S+) poller=(\w+)\n$`)
+type server = exampletest.Server
 
 // start runs the echo program, on a free port unless args say otherwise.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	return startCmd(t, exec.Command(filepath.Join(bin, "echo"), append([]string{"-addr", "127.0.0.1:0"}, args...)...))
-}
-
-func startCmd(t *testing.T, cmd *exec.Cmd) *server {
-	t.Helper()
-	s := &server{Cmd: cmd, stderr: new(bytes.Buffer)}
-	out, err := s.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Stderr = s.stderr
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.Process.Kill()
-		s.Wait()
-		if t.Failed() {
-			t.Logf("the server's stderr:\n%s", s.stderr)
-		}
-	})
-	s.stdout = bufio.NewReader(out)
-	line, err := s.stdout.ReadString('\n')
-	m := firstLine.FindStringSubmatch(line)
-	if m == nil {
-		t.Fatalf("first line %q, %v", line, err)
-	}
-	s.addr = m[2]
-	return s
-}
-
-// exit waits for the program and returns its exit code.
-func (s *server) exit(t *testing.T) int {
-	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- s.Wait() }()
-	select {
-	case err := <-done:
-		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
-			t.Fatal(err)
-		} else if ok {
-			return exit.ExitCode()
-		}
-		return 0
-	case <-time.After(20 * time.Second):
-		t.Fatal("the server does not end")
-		return -1
-	}
+	return exampletest.Start(t, "echo", args...)
 }
 
 func dial(t *testing.T, s *server) net.Conn {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", s.addr, 10*time.Second)
+	c, err := net.DialTimeout("tcp", s.Addr, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,34 +64,16 @@ func roundTrip(c net.Conn, msg string) error {
 	return nil
 }
 
-// eachPoller runs f with each backend of this system.
-func eachPoller(t *testing.T, f func(t *testing.T, poller string)) {
-	for _, name := range asyncore.Backends() {
-		t.Run(name, func(t *testing.T) { f(t, name) })
-	}
-}
-
 func TestFirstLineNamesThePoller(t *testing.T) {
-	eachPoller(t, func(t *testing.T, poller string) {
-		cmd := exec.Command(filepath.Join(bin, "echo"), "-addr", "127.0.0.1:0", "-poller", poller)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer cmd.Wait()
-		defer cmd.Process.Kill()
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil || !strings.HasSuffix(line, "poller="+poller+"\n") {
-			t.Errorf("first line %q, %v", line, err)
+	exampletest.EachPoller(t, func(t *testing.T, poller string) {
+		if s := start(t, "-poller", poller); s.Poller != poller {
+			t.Errorf("the first line says %s", s.Poller)
 		}
 	})
 }
 
 func TestEchoesRandomPieces(t *testing.T) {
-	eachPoller(t, func(t *testing.T, poller string) {
+	exampletest.EachPoller(t, func(t *testing.T, poller string) {
 		s := start(t, "-poller", poller)
 		var wg sync.WaitGroup
 		for range 20 {
@@ -226,9 +123,9 @@ func TestUnixSockets(t *testing.T) {
 		addrs = append(addrs, abstract)
 	}
 	for _, addr := range addrs {
-		s := startCmd(t, exec.Command(filepath.Join(bin, "echo"), "-addr", "unix:"+addr))
-		if s.addr != addr {
-			t.Errorf("listening on %q, want %q", s.addr, addr)
+		s := exampletest.StartCmd(t, exec.Command(exampletest.Bin("echo"), "-addr", "unix:"+addr))
+		if s.Addr != addr {
+			t.Errorf("listening on %q, want %q", s.Addr, addr)
 		}
 		c, err := net.Dial("unix", addr)
 		if err != nil {
@@ -239,7 +136,7 @@ func TestUnixSockets(t *testing.T) {
 			t.Error(err)
 		}
 		s.Process.Signal(syscall.SIGTERM)
-		if code := s.exit(t); code != 0 {
+		if code := s.Exit(t); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 	}
@@ -262,10 +159,10 @@ func TestSignalDrains(t *testing.T) {
 			if n, err := c.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("read %d bytes, %v; want EOF", n, err)
 			}
-			if code := s.exit(t); code != 0 {
+			if code := s.Exit(t); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
-			if _, err := net.Dial("tcp", s.addr); err == nil {
+			if _, err := net.Dial("tcp", s.Addr); err == nil {
 				t.Error("still listening")
 			}
 		})
@@ -285,7 +182,7 @@ func TestSignalEndsDespiteAPeerThatDoesNotRead(t *testing.T) {
 	s := start(t)
 	fill(t, dial(t, s))
 	s.Process.Signal(syscall.SIGTERM)
-	if code := s.exit(t); code != 0 {
+	if code := s.Exit(t); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -296,7 +193,7 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 	s.Process.Signal(syscall.SIGTERM)
 	// The first is known to have been handled when the listener is gone.
 	for range 200 {
-		c, err := net.Dial("tcp", s.addr)
+		c, err := net.Dial("tcp", s.Addr)
 		if err != nil {
 			break
 		}
@@ -304,7 +201,7 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	s.Process.Signal(syscall.SIGTERM)
-	if code := s.exit(t); code != 1 {
+	if code := s.Exit(t); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 }
@@ -356,10 +253,10 @@ func TestBadFlags(t *testing.T) {
 		{"-poller", "none"},
 		{"-addr", "example.com:7"},
 		{"-addr", "127.0.0.1"},
-		{"-addr", taken.addr},
+		{"-addr", taken.Addr},
 		{"-addr", "unix:" + filepath.Join(t.TempDir(), strings.Repeat("x", 200))},
 	} {
-		out, err := exec.Command(filepath.Join(bin, "echo"), args...).CombinedOutput()
+		out, err := exec.Command(exampletest.Bin("echo"), args...).CombinedOutput()
 		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 || len(out) == 0 {
 			t.Errorf("%q: %v, output %q", args, err, out)
 		}
@@ -394,7 +291,7 @@ func TestEchoClient(t *testing.T) {
 		{"files", fromFile, toFile, func() ([]byte, error) { return os.ReadFile(toFile.Name()) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cmd := exec.Command(filepath.Join(bin, "echoclient"), "-addr", s.addr)
+			cmd := exec.Command(exampletest.Bin("echoclient"), "-addr", s.Addr)
 			var errors strings.Builder
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = c.in, c.out, &errors
 			if err := cmd.Run(); err != nil {
@@ -407,7 +304,7 @@ func TestEchoClient(t *testing.T) {
 		})
 	}
 	t.Run("refused", func(t *testing.T) {
-		out, err := exec.Command(filepath.Join(bin, "echoclient"), "-addr", "127.0.0.1:1").CombinedOutput()
+		out, err := exec.Command(exampletest.Bin("echoclient"), "-addr", "127.0.0.1:1").CombinedOutput()
 		if err == nil || !bytes.Contains(out, []byte("refused")) {
 			t.Errorf("%v, output %q", err, out)
 		}

@@ -19,24 +19,26 @@ import (
 // drainTime is how long a server may take to end after SIGINT or SIGTERM.
 const drainTime = 2 * time.Second
 
-// Server holds the flags.
+// Server holds the flags, and before Flags their defaults.
 type Server struct {
 	Addr     string
 	Idle     time.Duration
 	MaxConns int
 
+	// LastWord, where it is set, is called before the loop drains: for a server
+	// whose clients are told.
+	LastWord func()
+
 	config loop.Config
 }
 
-// Flags declares the flags, with addr as the default of -addr.
-func Flags(addr string) *Server {
-	s := new(Server)
-	flag.StringVar(&s.Addr, "addr", addr, "`address` to listen on: HOST:PORT, unix:PATH or unix:@NAME")
+// Flags declares the flags.
+func (s *Server) Flags() {
+	flag.StringVar(&s.Addr, "addr", s.Addr, "`address` to listen on: HOST:PORT, unix:PATH or unix:@NAME")
 	flag.StringVar(&s.config.Poller, "poller", "", "backend: epoll, kqueue, poll or select (default: the best one)")
-	flag.DurationVar(&s.Idle, "idle", 0, "close a connection after so long without a byte (0: never)")
-	flag.IntVar(&s.MaxConns, "max-conns", 0, "most connections at once, further ones wait (0: 10,000)")
+	flag.DurationVar(&s.Idle, "idle", s.Idle, "close a connection after so long without a byte (0: never)")
+	flag.IntVar(&s.MaxConns, "max-conns", s.MaxConns, "most connections at once, further ones wait (0: 10,000)")
 	flag.DurationVar(&s.config.Spin, "spin", 0, "poll for so long before sleeping, for latency")
-	return s
 }
 
 // Run listens, prints the line that says so, and serves until SIGINT or
@@ -65,6 +67,9 @@ func (s *Server) Run(accept func(*channel.Conn) *channel.Handler) error {
 		if signals++; signals > 1 {
 			os.Exit(1)
 		}
+		if s.LastWord != nil {
+			s.LastWord()
+		}
 		l.Drain(drainTime)
 	}, syscall.SIGINT, syscall.SIGTERM)
 	return l.Run(context.Background())
@@ -81,6 +86,11 @@ func Network(addr string) (network, address string) {
 // Main runs a program's main function and ends the process with its error.
 func Main(run func() error) {
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(flag.CommandLine.Output(), "unexpected argument %q\n", flag.Arg(0))
+		flag.Usage()
+		os.Exit(2)
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
