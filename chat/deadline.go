@@ -61,7 +61,7 @@ func (d *deadline) late() bool {
 // read is told what a read has come to: whether a frame has ended, whether another
 // is under way, and whether input was left that was not wanted.
 func (d *deadline) read(ended, open, held bool) {
-	if open && (ended || !d.open) {
+	if open && (ended || !d.open || !d.armed) {
 		d.began = d.c.conn.Loop().Now()
 		d.arm(d.limit)
 	}

@@ -393,3 +393,21 @@ func TestLatePanics(t *testing.T) {
 		rec.want("late", "close panic: oh")
 	})
 }
+
+// A time that is over as the frame goes on under another Handler, which pauses, is
+// not the last: the frame has another.
+func TestFrameTimeoutGoesOn(t *testing.T) {
+	eachBackend(t, func(t *testing.T, r *rig) {
+		c, rec, p := r.open(chat.Handler{})
+		c.SetFrameTimeout(limit)
+		p.says("abc")
+		r.sys.Advance(limit)
+		r.turn() // it is over
+		c.SetHandler(rec.watch(chat.Handler{Collect: func(c *chat.Conn, _ []byte) { c.Pause() }}))
+		r.settle()
+		rec.want(`collect "abc"`)
+		c.Resume()
+		r.settle()
+		rec.expires(limit)
+	})
+}
