@@ -82,7 +82,7 @@ func Dial(l *loop.Loop, network, address string, h *Handler) *Conn {
 	return (&Dialer{}).Dial(l, network, address, h)
 }
 
-var errDialTimeout = &timeoutError{"i/o timeout"}
+var errDialTimeout error = core.Timeout("i/o timeout")
 
 // Dial is the function Dial with the options of d.
 func (d *Dialer) Dial(l *loop.Loop, network, address string, h *Handler) *Conn {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/seed-20e08ac4/asyncore/internal/core"
 )
 
 // Reasons for which the loop closes a Conn of its own accord. ErrIdle and
@@ -12,24 +14,15 @@ import (
 var (
 	// ErrIdle: no byte moved in either direction for the time that
 	// SetIdleTimeout allows.
-	ErrIdle error = &timeoutError{"channel: idle timeout"}
+	ErrIdle error = core.Timeout("channel: idle timeout")
 	// ErrStalled: the peer took none of the queued output for the time that
 	// SetWriteTimeout allows, or for 30 s after Close.
-	ErrStalled error = &timeoutError{"channel: write timeout"}
+	ErrStalled error = core.Timeout("channel: write timeout")
 	// ErrOutputLimit: a Write would have passed the hard limit of SetWater, or
 	// the Conn had the most queued, and kept by Unread, when the loop's
 	// MaxBuffered was passed.
 	ErrOutputLimit = errors.New("channel: output limit exceeded")
 )
-
-type timeoutError struct{ text string }
-
-func (e *timeoutError) Error() string        { return e.text }
-func (e *timeoutError) Timeout() bool        { return true }
-func (e *timeoutError) Temporary() bool      { return true }
-func (e *timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
-
-var _ net.Error = (*timeoutError)(nil)
 
 // opError is package net's form of an error of a Conn.
 func (c *Conn) opError(op string, err error) error {

@@ -23,9 +23,9 @@ type Handler struct {
 	Read func(c *Conn, p []byte)
 
 	// Write: output that had risen above high water has fallen to low water,
-	// so there is room again; or, where the Conn is paused, output has failed and is
-	// gone. Nil: nothing. It is not asynchat's
-	// handle_write: writing when the descriptor is ready is the loop's work.
+	// so there is room again; or, where the Conn is paused, output has failed and
+	// is gone. Nil: nothing. It is not asynchat's handle_write: writing when the
+	// descriptor is ready is the loop's work.
 	Write func(c *Conn)
 
 	// Urgent: an out-of-band byte has arrived (handle_expt). Nil: such bytes

@@ -35,7 +35,13 @@ type water struct {
 // mark is where output is too high, whether or not that stops reading.
 func (w *water) mark() int { return max(w.high, -w.high) }
 
-var defaultWater = water{low: 16 << 10, high: 64 << 10, hard: 1 << 20, calm: corkSize - 1}
+func newWater(low, high, hard int) water {
+	w := water{low: low, high: high, hard: hard}
+	w.calm = min(w.mark(), corkSize-1)
+	return w
+}
+
+var defaultWater = newWater(16<<10, 64<<10, 1<<20)
 
 // segment is output that waits behind Conn.out: bytes, a producer, or the error
 // that a producer has come to.
@@ -67,11 +73,10 @@ type segment struct {
 // and hard not below high.
 func (c *Conn) SetWater(low, high, hard int) {
 	c.e.Check()
-	w := water{low: low, high: high, hard: hard}
+	w := newWater(low, high, hard)
 	if low < 0 || w.mark() < low || hard >= 0 && hard < w.mark() {
 		panic(fmt.Sprintf("channel: SetWater(%d, %d, %d): marks contradict each other", low, high, hard))
 	}
-	w.calm = min(w.mark(), corkSize-1)
 	c.water = &w
 	c.measure()
 	c.watch()

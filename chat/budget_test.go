@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-20e08ac4/asyncore/channel"
 	"github.com/seed-20e08ac4/asyncore/chat"
 	"github.com/seed-20e08ac4/asyncore/loop"
 )
@@ -221,5 +222,47 @@ func TestAllocs(t *testing.T) {
 		if lines != 2*21*100 {
 			t.Errorf("%s: %d frames", tt.name, lines)
 		}
+	}
+}
+
+// Who asks for a read in every turn gets it in some.
+func TestRedeliverComes(t *testing.T) {
+	r := newRig(t, loopConfig)
+	reads := 0
+	b, _ := r.raw(&channel.Handler{Read: func(*channel.Conn, []byte) { reads++ }})
+	r.settle()
+	busy := 0
+	a, p := r.raw(&channel.Handler{})
+	a.SetHandler(&channel.Handler{Read: func(*channel.Conn, []byte) { busy++; b.Redeliver() }})
+	r.settle()
+	for range 1000 {
+		p.send("x")
+		r.turn()
+	}
+	if reads < 100 {
+		t.Errorf("in 1000 turns, Redeliver was asked for in %d, and Read called %d times", busy, reads)
+	}
+}
+
+// As many empty frames are too many with Collect as without.
+func TestEmptyFrames(t *testing.T) {
+	for _, withCollect := range []bool{false, true} {
+		r := newRig(t, loopConfig)
+		n := 0
+		h := chat.Handler{Message: func(c *chat.Conn, _ []byte) {
+			if n++; n == 200 {
+				c.SetTerminator(chat.Line)
+			}
+		}}
+		if withCollect {
+			h.Collect = collect
+		}
+		conn, p := r.raw(discard)
+		chat.Attach(conn, &h).SetTerminator(chat.Count(0))
+		r.settle()
+		if n != 200 {
+			t.Errorf("collect %v: %d empty frames", withCollect, n)
+		}
+		_ = p
 	}
 }

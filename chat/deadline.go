@@ -1,29 +1,22 @@
 package chat
 
 import (
-	"os"
 	"time"
 
+	"github.com/seed-20e08ac4/asyncore/internal/core"
 	"github.com/seed-20e08ac4/asyncore/loop"
 )
 
 // ErrFrameTimeout is the reason for which a Conn closes when a frame has taken
 // longer than SetFrameTimeout allows. errors.Is finds os.ErrDeadlineExceeded in it.
-var ErrFrameTimeout error = frameTimeout{}
-
-type frameTimeout struct{}
-
-func (frameTimeout) Error() string        { return "chat: frame timeout" }
-func (frameTimeout) Timeout() bool        { return true }
-func (frameTimeout) Temporary() bool      { return true }
-func (frameTimeout) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+var ErrFrameTimeout error = core.Timeout("chat: frame timeout")
 
 // SetFrameTimeout has Handler.Late called, or the Conn closed with ErrFrameTimeout,
-// when a frame is not complete so long after its first byte has been read, or after this call, however many bytes
-// have come since: a peer that sends one now and then passes every idle timeout. The
-// time begins anew where the Conn did not want input when it was over. A peer that begins no
-// frame is the idle timeout's (channel.Conn.SetIdleTimeout). 0, the default, or
-// negative: never.
+// when a frame is not complete so long after its first byte has been read, or after
+// this call, however many bytes have come since: a peer that sends one now and then
+// passes every idle timeout. The time begins anew where the Conn did not want input
+// when it was over. A peer that begins no frame is the idle timeout's
+// (channel.Conn.SetIdleTimeout). 0, the default, or negative: never.
 func (c *Conn) SetFrameTimeout(d time.Duration) {
 	c.deadline.stop()
 	c.deadline = nil

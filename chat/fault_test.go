@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-20e08ac4/asyncore/channel"
 	"github.com/seed-20e08ac4/asyncore/chat"
 	"github.com/seed-20e08ac4/asyncore/internal/core"
@@ -279,5 +281,34 @@ func TestManyClients(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("Run does not return")
 		l.Stop()
+	}
+}
+
+// A Conn whose output has failed is read to its end, however slowly.
+func TestBrokenSlowReader(t *testing.T) {
+	r := newRig(t, loopConfig)
+	var got []string
+	var c *chat.Conn
+	var err error
+	closedAt := time.Duration(0)
+	conn, p := r.raw(discard)
+	began := r.l.Now()
+	c = chat.Attach(conn, &chat.Handler{Message: func(c *chat.Conn, m []byte) {
+		got = append(got, string(m))
+		c.Pause()
+		r.l.After(10*time.Second, c.Resume)
+	}, Close: func(_ *chat.Conn, e error) { err = e; closedAt = r.l.Now() - began }})
+	r.settle()
+	for i := range 10 {
+		p.send(fmt.Sprintln("line", i))
+	}
+	unix.Shutdown(p.fd, unix.SHUT_RD)
+	c.Push([]byte("answer"))
+	r.settle()
+	for range 20 {
+		r.pass(10 * time.Second)
+	}
+	if len(got) != 10 {
+		t.Errorf("%d of 10 lines, which had all been read before the Conn closed after %v with %v", len(got), closedAt, err)
 	}
 }

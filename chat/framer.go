@@ -14,15 +14,15 @@ type framer struct {
 	scanned int    // delimited: so much of the input has no terminator that ends in it
 	inside  bool   // Collect has had a part of the frame, or its prefix is used up
 	n       uint64 // inside: the bytes collected (delimited), or still to come
+	over    uint64 // counted, inside: so many more than the limit, to be thrown away
 
-	rest *remainder // of a frame that is too long
+	rest *remainder // of a frame that is too long: it is being thrown away
 }
 
 // remainder is what is thrown away of a frame.
 type remainder struct {
 	term Terminator // the frame's, where that is delimited
 	n    uint64     // bytes, where the frame's length is known
-	due  bool       // only after the frame's first part, which is being collected
 }
 
 // verdict is what next has found.
@@ -41,10 +41,7 @@ const (
 // remainder of a frame that was too long.
 func (f *framer) set(t Terminator) {
 	f.term = t
-	f.scanned, f.inside, f.n = 0, false, 0
-	if f.rest != nil && f.rest.due {
-		f.rest = nil
-	}
+	f.scanned, f.inside, f.n, f.over = 0, false, 0, 0
 }
 
 // open tells whether a part of a frame is there, where waiting bytes of input are.
@@ -86,7 +83,7 @@ func (f *framer) next(p []byte, collect bool) (used int, data []byte, v verdict)
 
 func (f *framer) nextOther(p []byte, collect bool) (used int, data []byte, v verdict) {
 	switch {
-	case f.rest != nil && !f.rest.due:
+	case f.rest != nil:
 		return f.discard(p)
 	case f.term.kind != stream:
 		return f.nextCounted(p, collect)
@@ -185,9 +182,7 @@ func (f *framer) nextCounted(p []byte, collect bool) (used int, data []byte, v v
 		return 0, nil, wanting // it has not begun
 	case collect:
 		f.inside, f.n = true, min(size, limit)
-		if over {
-			f.rest = &remainder{n: size - limit, due: true}
-		}
+		f.over = size - f.n
 		return head, nil, piece
 	case len(p) < end:
 		return 0, nil, wanting
@@ -204,10 +199,10 @@ func (f *framer) nextPart(p []byte, collect bool) (used int, data []byte, v verd
 	data = p[:ready:ready]
 	switch {
 	case f.n == 0 || !collect && uint64(ready) == f.n: // the handler has been changed
-		f.inside, f.n = false, 0
-		if f.rest != nil {
-			f.rest.due = false
+		if f.over > 0 {
+			f.rest = &remainder{n: f.over}
 		}
+		f.inside, f.n, f.over = false, 0, 0
 		return ready, data, complete
 	case !collect || ready == 0:
 		return 0, nil, wanting

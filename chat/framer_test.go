@@ -196,7 +196,7 @@ func (c *cutter) ended(what, data string) {
 // told is what has come of the stream. With Collect the prefix is used up.
 func (c *cutter) told() told {
 	out := told{Frames: c.frames}
-	if !c.over && (c.f.rest == nil || c.f.rest.due) {
+	if !c.over && c.f.rest == nil {
 		out.Pending = c.part + string(c.tail)
 	}
 	return out

@@ -31,12 +31,13 @@ type Handler struct {
 	Collect func(c *Conn, data []byte)
 
 	// TooLong: a frame is longer than its terminator's limit, and what is left of
-	// it is thrown away. It comes in the place of Message, as soon as its
-	// end cannot come within the limit, so that an answer, or Fail, need not wait for a peer that never ends
-	// its frame; Collect has had the frame's first bytes, as many as the limit
-	// allows, or none where the length is known beforehand. Terminator tells what
-	// kind of frame it was to be, and SetTerminator is for what follows it. Nil: the
-	// Conn closes with ErrTooLong. It is not called for a terminator that truncates.
+	// it is thrown away. It comes in the place of Message, as soon as its end cannot
+	// come within the limit, so that an answer, or Fail, need not wait for a peer
+	// that never ends its frame; Collect has had the frame's first bytes, as many as
+	// the limit allows, or none where the length is known beforehand. Terminator
+	// tells what kind of frame it was to be, and SetTerminator is for what follows
+	// it. Nil: the Conn closes with ErrTooLong. It is not called for a terminator
+	// that truncates.
 	TooLong func(c *Conn)
 
 	// Late: a frame has taken longer than SetFrameTimeout allows, and has the same
@@ -67,7 +68,7 @@ func of(conn *channel.Conn) *Conn { return layer(conn).Owner.(*Conn) }
 
 // The callbacks of all Conns. A Handler without Urgent has the first, so that
 // the poller is not asked for what nobody wants.
-var plain, urgent = callbacks(nil), callbacks(func(conn *channel.Conn, b byte) {
+var withoutUrgent, withUrgent = callbacks(nil), callbacks(func(conn *channel.Conn, b byte) {
 	c := of(conn)
 	if c.h.Urgent != nil {
 		c.h.Urgent(c, b)
@@ -92,9 +93,9 @@ func callbacks(urgent func(*channel.Conn, byte)) *channel.Handler {
 // callbacks returns the channel's side of h.
 func (h *Handler) callbacks() *channel.Handler {
 	if h.Urgent != nil {
-		return urgent
+		return withUrgent
 	}
-	return plain
+	return withoutUrgent
 }
 
 // check refuses what cannot work where it is registered.

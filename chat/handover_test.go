@@ -403,3 +403,46 @@ func TestUrgent(t *testing.T) {
 		}
 	})
 }
+
+// After Release no frame goes to the old handler, however the one before it came.
+func TestReleaseThenPlain(t *testing.T) {
+	for _, parts := range [][]string{{"hello\nworld\nmore\n"}, {"hel", "lo\nworld\nmore\n"}} {
+		r := newRig(t, loopConfig)
+		var old, next []string
+		h := chat.Handler{Message: func(c *chat.Conn, m []byte) {
+			old = append(old, string(m))
+			if len(old) == 1 {
+				c.Release().SetHandler(&channel.Handler{Read: func(_ *channel.Conn, p []byte) { next = append(next, string(p)) }})
+			}
+		}}
+		conn, p := r.raw(discard)
+		chat.Attach(conn, &h)
+		r.settle()
+		for _, s := range parts {
+			p.says(s)
+		}
+		if len(old) != 1 || strings.Join(next, "") != "world\nmore\n" {
+			t.Errorf("%q: old handler got %q, new one %q", parts, old, next)
+		}
+	}
+}
+
+// The same from Late.
+func TestReleaseInLate(t *testing.T) {
+	r := newRig(t, loopConfig)
+	var old, next []string
+	conn, p := r.raw(discard)
+	c := chat.Attach(conn, &chat.Handler{
+		Message: func(c *chat.Conn, m []byte) { old = append(old, string(m)) },
+		Late: func(c *chat.Conn) {
+			c.Release().SetHandler(&channel.Handler{Read: func(_ *channel.Conn, p []byte) { next = append(next, string(p)) }})
+		}})
+	c.SetTerminator(chat.Delim("\r\n"))
+	c.SetFrameTimeout(time.Second)
+	r.settle()
+	p.says("abc\n")
+	r.pass(2 * time.Second)
+	if len(old) != 0 || strings.Join(next, "") != "abc\n" {
+		t.Errorf("old handler got %q, new one %q", old, next)
+	}
+}

@@ -3,6 +3,8 @@
 package chat_test
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -329,4 +331,45 @@ func TestSetTerminatorInFrame(t *testing.T) {
 			rec.want(`collect "bcd"`, "end", `collect "ef"`, "end")
 		}
 	})
+}
+
+// A Collect that pauses at a frame's last byte still has its Message come.
+func TestCollectPauses(t *testing.T) {
+	for _, c := range []struct {
+		term chat.Terminator
+		in   string
+	}{{chat.Count(5), "hello"}, {chat.LengthPrefix(1, bigEndian), "\x05hello"}, {chat.Delim("\r\n"), "hello\r\n"}} {
+		for _, eof := range []bool{false, true} {
+			t.Run(fmt.Sprint(c.term, " eof ", eof), func(t *testing.T) {
+				r := newRig(t, loopConfig)
+				h := chat.Handler{Collect: func(c *chat.Conn, _ []byte) { c.Pause() }}
+				cc, rec, p := r.open(h)
+				cc.SetTerminator(c.term)
+				p.says(c.in)
+				rec.want(`collect "hello"`)
+				if eof {
+					p.closeWrite()
+				}
+				cc.Resume()
+				r.settle()
+				if eof {
+					rec.want("end", "close nil")
+				} else {
+					rec.want("end")
+				}
+			})
+		}
+	}
+}
+
+// The same where Collect's answer passes high water.
+func TestCollectChokes(t *testing.T) {
+	r := newRig(t, loopConfig)
+	big := bytes.Repeat([]byte("x"), 1<<20)
+	h := chat.Handler{Collect: func(c *chat.Conn, _ []byte) { c.Push(big) }}
+	cc, rec, p := r.open(h)
+	cc.SetTerminator(chat.Count(5))
+	p.says("hello")
+	p.hears()
+	rec.want(`collect "hello"`, "write", "end")
 }

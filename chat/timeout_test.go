@@ -411,3 +411,64 @@ func TestFrameTimeoutGoesOn(t *testing.T) {
 		rec.expires(limit)
 	})
 }
+
+// Late is not lost where SetHandler comes between the expiry and the next turn.
+func TestLateLost(t *testing.T) {
+	r := newRig(t, loopConfig)
+	late := 0
+	h := chat.Handler{Message: func(*chat.Conn, []byte) {}, Collect: collect, Late: func(*chat.Conn) { late++ }}
+	u := h
+	u.Urgent = func(*chat.Conn, byte) {}
+	conn, p := r.raw(discard)
+	c := chat.Attach(conn, &h)
+	c.SetFrameTimeout(time.Second)
+	r.settle()
+	p.says("abc")
+	r.sys.Advance(2 * time.Second)
+	r.turn() // expires
+	c.SetHandler(&u)
+	r.settle()
+	for range 10 {
+		r.pass(2 * time.Second)
+	}
+	if late == 0 {
+		t.Errorf("Late never came")
+	}
+	c.Abort()
+}
+
+// Late does not come where the frame has ended after all, under another terminator.
+func TestLateSpurious(t *testing.T) {
+	r := newRig(t, loopConfig)
+	cc, rec, p := r.open(chat.Handler{Late: nothing})
+	cc.SetTerminator(chat.Delim("\r\n"))
+	cc.SetFrameTimeout(time.Second)
+	p.says("abc\n")
+	r.sys.Advance(2 * time.Second)
+	r.turn()
+	cc.SetTerminator(chat.Line)
+	r.settle()
+	rec.want(`message "abc"`)
+}
+
+// Late is the handler's of the moment at which it comes.
+func TestLateBecomesNil(t *testing.T) {
+	r := newRig(t, loopConfig)
+	closed := false
+	h := chat.Handler{Message: collect, Collect: collect, Late: nothing, Close: func(*chat.Conn, error) { closed = true }}
+	n := h
+	n.Late = nil
+	conn, p := r.raw(discard)
+	c := chat.Attach(conn, &h)
+	c.SetFrameTimeout(time.Second)
+	r.settle()
+	p.says("abc")
+	r.sys.Advance(1500 * time.Millisecond)
+	r.turn()
+	c.SetHandler(&n)
+	r.settle()
+	if !closed {
+		t.Error("neither Late nor ErrFrameTimeout")
+	}
+	r.turning = true
+}

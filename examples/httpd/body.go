@@ -96,13 +96,8 @@ func (b *body) size(text []byte) (status int) {
 		}
 		n = min(n<<4|int64(c), maxBody+1)
 	}
-	if len(digits) == 0 || len(digits) > maxDigits {
+	if len(digits) == 0 || len(digits) > maxDigits || !isText(extension) {
 		return http.StatusBadRequest
-	}
-	for _, c := range extension {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return http.StatusBadRequest
-		}
 	}
 	b.total += n
 	b.extra += len(text) - len(digits)

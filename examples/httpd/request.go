@@ -138,10 +138,8 @@ func parseField(text string) (f field, ok bool) {
 	if !ok || !isToken(name) {
 		return f, false
 	}
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return f, false
-		}
+	if !isText(value) {
+		return f, false
 	}
 	// The fields that say where a request ends are not to be found, or not, by
 	// who takes a tab for a space.
@@ -275,6 +273,16 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isText wants no control bytes but tabs.
+func isText[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // isVisible wants printing ASCII without a fragment.
