@@ -62,6 +62,7 @@ func FuzzSMTP(f *testing.F) {
 		hello + envelope + "x\n.\nMAIL FROM:<x@y>\r\n",
 		hello + envelope + strings.Repeat("x", 2049) + "\n\r\n.\r\nNOOP\r\n",
 		hello + envelope + "\x00\r\n" + strings.Repeat("text\r\n", 200) + ".\r\nRSET\r\n",
+		hello + envelope + strings.Repeat("x", 1500) + "\x00\r\n.\r\n",
 		"HELO x\r\n" + strings.Repeat("y", 600) + "\r\nDATA\r\nVRFY x\r\nHELP\r\n",
 		strings.Repeat("DATA\r\n", 25),
 		"GET / HTTP/1.1\r\n",

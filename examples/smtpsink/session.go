@@ -302,10 +302,14 @@ func (s *session) textPart(_ *chat.Conn, p []byte) {
 		s.refuse("521 5.5.2 bare CR or LF")
 		return
 	}
-	if bytes.IndexByte(p, 0) >= 0 {
+	p = s.line.part(p)
+	// The first fault is the one that is answered: what is in front of it counts first.
+	if i := bytes.IndexByte(p, 0); i >= 0 {
+		s.store(p[:i])
 		s.spoil("550 5.6.0 a message has no NUL")
+		p = p[i:]
 	}
-	s.store(s.line.part(p))
+	s.store(p)
 }
 
 // textEnd is its Message: the line is complete.
