@@ -116,8 +116,8 @@ func ready(bits, want asyncore.Interest) asyncore.Interest {
 // expect waits until a Wait reports token as ready for all of must and for
 // nothing but must and may, and no other token at all. It asks more than once
 // because packets take their time, also over loopback, and because a single
-// spurious event is allowed.
-func expect(t testing.TB, p *asyncore.Poller, token uint64, want, must, may asyncore.Interest) {
+// spurious event is allowed. again is called in between.
+func expect(t testing.TB, p *asyncore.Poller, token uint64, want, must, may asyncore.Interest, again ...func()) {
 	t.Helper()
 	must, may = must&want, (must|may)&want
 	timeout := quiet
@@ -141,6 +141,9 @@ func expect(t testing.TB, p *asyncore.Poller, token uint64, want, must, may asyn
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("asked for %v: ready for %v (event %v), must be %v, may be %v", want, got, bits, must, may)
+		}
+		for _, f := range again {
+			f()
 		}
 		time.Sleep(time.Millisecond)
 	}
