@@ -657,9 +657,11 @@ func TestAdoptShortage(t *testing.T) {
 	mustWrite(t, pw, "y")
 	wantRead(t, pr, "y")
 	connect(t, nl.Addr())
-	if _, err := nl.Accept(); err != nil {
-		t.Error(err)
+	accepted, err := nl.Accept()
+	if err != nil {
+		t.Fatal(err)
 	}
+	accepted.Close()
 }
 
 func refuse(*channel.Conn) *channel.Handler { return nil }

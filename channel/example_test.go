@@ -219,6 +219,8 @@ func ExampleConn_SetWater() {
 	defer l.Close()
 	inR, inW, _ := os.Pipe()
 	outR, outW, _ := os.Pipe()
+	defer inR.Close()
+	defer outR.Close()
 	go func() {
 		inW.Write(make([]byte, 1e6))
 		inW.Close()

@@ -358,6 +358,7 @@ func TestVanishes(t *testing.T) {
 					}
 				}
 				w := r.dial()
+				defer syscall.Close(w.fd)
 				w.settle()
 				w.write("EHLO x\r\n")
 				send := "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"

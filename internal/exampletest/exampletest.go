@@ -22,6 +22,7 @@ import (
 
 	"github.com/seed-20e08ac4/asyncore"
 	"github.com/seed-20e08ac4/asyncore/channel"
+	"github.com/seed-20e08ac4/asyncore/internal/leaktest"
 	"github.com/seed-20e08ac4/asyncore/loop"
 )
 
@@ -32,10 +33,10 @@ var (
 )
 
 // Main is a TestMain for tests that start programs, which are named by their
-// folders.
+// folders. What is open before and after them is compared, see leaktest.
 func Main(m *testing.M, folders ...string) {
 	programs = folders
-	code := m.Run()
+	code := leaktest.Run(m)
 	if dir != "" {
 		os.RemoveAll(dir)
 	}
@@ -77,7 +78,7 @@ type Server struct {
 	Log    *bytes.Buffer // its stderr, to be read when it has ended
 }
 
-var firstLine = regexp.MustCompile(`^listening on (?:tcp|unix) (\S+) poller=(\w+)\n$`)
+var firstLine = regexp.MustCompile(`^listening on \w+ (\S+) poller=(\w+)\n$`)
 
 // Start runs a program that Main was given, on a free port unless args say
 // otherwise, until the test ends.
