@@ -65,11 +65,16 @@ func AdoptFD(l *loop.Loop, fd int, h *Handler) (*Conn, error) {
 // their reads and writes may wait for the disk.
 //
 // The descriptor is made non-blocking, which everybody who shares it sees; if
-// it was blocking, that is restored when the Conn closes. A file open for
-// reading only ends at its EOF as any Conn does; one open for writing only has
-// no input, and ends when a write fails (EPIPE) or it is closed. One that is
-// open for both, as a terminal is whatever its name, is read unless paused. On
-// Linux the master of a terminal whose last user has gone ends with EIO.
+// it was blocking, that is restored when the Conn closes. A program that ends
+// with the Conn open, by os.Exit or a signal, leaves it non-blocking to others,
+// its shell for instance.
+//
+// A file open for reading only ends at its EOF as any Conn does; one open for
+// writing only has no input, and ends when a write fails (EPIPE) or it is closed.
+// One that is open for both, as a terminal is whatever its name, is read unless
+// paused. The master of a terminal is at its EOF when the last user of the other
+// side has gone, which Linux tells by EIO. Where the kernel has records, as for
+// inotify, an eventfd or a timerfd, each Read has whole ones.
 //
 // Connect is called from the loop, later, as for a dial.
 func Open(l *loop.Loop, f *os.File, h *Handler) (*Conn, error) {

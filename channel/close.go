@@ -194,7 +194,8 @@ func (c *Conn) breakOff(err error) {
 func (s *source) Finish() {
 	c := (*Conn)(s)
 	left := c.release()
-	defer c.dropTail() // also after a panic
+	defer c.leaveProcess() // these also after a panic
+	defer c.dropTail()
 	c.e.Enter(s, "close")
 	c.closeCallback(left)
 	c.e.Leave()

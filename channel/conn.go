@@ -116,7 +116,8 @@ type hub struct {
 	first, last *Conn
 	guests      int // Conns that are
 
-	leaving map[*Conn]func(Detached) // those that are being detached
+	leaving   map[*Conn]func(Detached) // those that are being detached
+	processes map[*Conn]*Process       // those of child processes
 
 	// The Read under way: its Conn, its bytes, and those given back so far.
 	reader        *Conn

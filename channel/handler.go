@@ -30,7 +30,8 @@ type Handler struct {
 
 	// Urgent: an out-of-band byte has arrived (handle_expt). Nil: such bytes
 	// are ignored. On a socket with SO_OOBINLINE, Read gets the byte in its
-	// place among the others, and Urgent is not called.
+	// place among the others, and Urgent is not called; what the option is when
+	// the byte is read decides.
 	Urgent func(c *Conn, b byte)
 
 	// EOF: the peer has sent its last byte; output still works. Nil: what is

@@ -69,6 +69,12 @@ func (c *Conn) readAll() {
 		case syscall.ENOBUFS, syscall.ENOMEM:
 			c.backOff()
 			return
+		case syscall.EIO:
+			if c.is(isFile) && c.e.Sys.IsMaster(int(c.fd)) {
+				n = 0 // the end of a terminal
+				break
+			}
+			fallthrough
 		default:
 			c.failed("read", "read", errno)
 			return

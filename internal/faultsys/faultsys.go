@@ -48,6 +48,11 @@ const (
 	Chmod         Call = "chmod"
 	Unlink        Call = "unlink"
 
+	Pipe     Call = "pipe"
+	Pending  Call = "FIONREAD"
+	Exited   Call = "waitid"
+	IsMaster Call = "TIOCGPTN"
+
 	Add    Call = "poller add"
 	Modify Call = "poller modify"
 	Remove Call = "poller remove"

@@ -7,6 +7,7 @@ package sys
 import (
 	"context"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -70,6 +71,18 @@ type System interface {
 	Mode(fd int) (Mode, syscall.Errno)
 	Kind(fd int) (Kind, syscall.Errno)
 	SetNonblock(fd int, on bool) syscall.Errno
+
+	// Pipe makes a pipe to a child process, or from it: fd is our end, child the
+	// other one, blocking, to be closed when the child has it.
+	Pipe(toChild bool) (fd int, child *os.File, e syscall.Errno)
+	// Pending is how many bytes a pipe holds (FIONREAD).
+	Pending(fd int) (int, syscall.Errno)
+	// Exited tells whether the process of a pidfd has ended, so that waiting for it
+	// does not block.
+	Exited(pidfd int) bool
+	// IsMaster tells whether fd is a terminal's master that reads EIO when the
+	// other side has gone.
+	IsMaster(fd int) bool
 
 	// The file system, as far as Unix sockets need it.
 	Lstat(path string) (Stat, syscall.Errno)
