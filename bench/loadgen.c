@@ -10,17 +10,8 @@
  * One thread, which never sleeps: waking up would be measured with the server.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
+#include "load.h"
 #include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { EVENTS = 1024, BUF = 256 << 10, TEXT = 64 << 10, DRAIN_MS = 5000 };
 
@@ -41,26 +32,6 @@ struct conn {
 static char buf[BUF];
 static int ep, draining;
 static uint64_t echoed;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "loadgen: %s\n", what);
-	exit(1);
-}
-
-static void die_errno(const char *what)
-{
-	fprintf(stderr, "loadgen: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static uint64_t nanos(clockid_t clock)
-{
-	struct timespec t;
-	if (clock_gettime(clock, &t))
-		die_errno("clock_gettime");
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
 
 /* Lengths from a quarter of the mean to seven quarters: with equal ones, reads
  * would end where lines end. */
@@ -182,10 +153,7 @@ int main(int argc, char **argv)
 		die("CONNS and DEPTH are at least 1, SIZE 8");
 	write_text(size);
 
-	/* The CPU time of all threads of the server, also of those that have ended. */
-	clockid_t cpu;
-	if ((errno = clock_getcpuclockid(pid, &cpu)))
-		die_errno("clock_getcpuclockid");
+	clockid_t cpu = clock_of(pid);
 	struct conn *all = calloc(conns, sizeof *all);
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	if (!all || ep < 0)
@@ -214,8 +182,6 @@ int main(int argc, char **argv)
 			if (nanos(CLOCK_MONOTONIC) > deadline)
 				die("not all that was sent came back");
 		}
-	if (n == 0)
-		die("no line came back in the time measured");
-	printf("{\"lines_per_s\": %.0f, \"cpu_ns_per_line\": %.2f}\n", n * 1e9 / took, (double)used / n);
+	result(n, took, used);
 	return 0;
 }

@@ -28,9 +28,14 @@ func readAddr(network, address string, listen bool) (ep endpoint, err error) {
 		ep.addrs = []sys.Addr{{Family: sys.Unix, Path: address}}
 		return ep, nil
 	case "tcp", "tcp4", "tcp6":
-	default:
-		return ep, net.UnknownNetworkError(network)
+		return readInet(network, address, listen)
 	}
+	return ep, net.UnknownNetworkError(network)
+}
+
+// readInet is readAddr for a network whose name ends in 4 or 6 where it has only
+// addresses of that family.
+func readInet(network, address string, listen bool) (ep endpoint, err error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		return ep, err
@@ -66,6 +71,10 @@ func readAddr(network, address string, listen bool) (ep endpoint, err error) {
 // listening on all addresses), or "localhost".
 func parseAddr(network, address string, listen bool) ([]sys.Addr, error) {
 	ep, err := readAddr(network, address, listen)
+	return ep.numeric(address, err)
+}
+
+func (ep endpoint) numeric(address string, err error) ([]sys.Addr, error) {
 	if ep.name != "" {
 		err = &net.AddrError{Err: "host is not a numeric address", Addr: address}
 	}
@@ -87,7 +96,7 @@ func inetAddrs(network string, ips []netip.Addr, port uint16) []sys.Addr {
 		if ip = ip.Unmap(); ip.Is4() {
 			family = sys.Inet
 		}
-		if !ip.IsValid() || network == "tcp4" && family != sys.Inet || network == "tcp6" && family != sys.Inet6 {
+		if !ip.IsValid() || strings.HasSuffix(network, "4") && family != sys.Inet || strings.HasSuffix(network, "6") && family != sys.Inet6 {
 			continue
 		}
 		addrs = append(addrs, sys.Addr{Family: family, Inet: netip.AddrPortFrom(ip, port)})

@@ -158,7 +158,7 @@ func (hb *hub) adopt(fd int, h *Handler, files bool) (*Conn, error) {
 		return nil, os.NewSyscallError("fstat", errno)
 	case kind == sys.Listening:
 		return nil, fmt.Errorf("socket is a listener's: %w", errors.ErrUnsupported)
-	case kind == sys.Other, kind == sys.File && !files:
+	case kind != sys.Stream && kind != sys.Unsure && !(kind == sys.File && files):
 		return nil, fmt.Errorf("not a stream socket: %w", errors.ErrUnsupported)
 	}
 	mode, errno := s.Mode(fd)

@@ -116,6 +116,8 @@ type hub struct {
 	first, last *Conn
 	guests      int // Conns that are
 
+	packets packetRoom // of the PacketConns
+
 	leaving   map[*Conn]func(Detached) // those that are being detached
 	processes map[*Conn]*Process       // those of child processes
 

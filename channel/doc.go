@@ -31,6 +31,12 @@
 // after Close; output is bounded for each Conn and for the loop, accepted Conns
 // for each Listener. Idle timeouts are off until [Conn.SetIdleTimeout].
 //
+// # Packets
+//
+// [ListenPacket] and [DialPacket] give a [PacketConn], for UDP's and Unix sockets'
+// datagrams and for sequenced packets: each is received and sent as a whole, no error
+// of one closes it, and on Linux many go through one system call.
+//
 // # One goroutine
 //
 // Everything here belongs to the goroutine that runs the loop; from others, use

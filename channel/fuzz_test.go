@@ -37,3 +37,31 @@ func FuzzParseAddr(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPacketAddrs is the same for the networks of packets.
+func FuzzPacketAddrs(f *testing.F) {
+	for _, network := range []string{"udp", "udp4", "udp6", "unixgram", "unixpacket", "tcp", ""} {
+		for _, address := range []string{"127.0.0.1:80", "[::1]:0", ":7", "localhost:65535", "[ff02::1%lo]:1", "@abstract", "/tmp/x", "", "host:80"} {
+			f.Add(network, address, true)
+			f.Add(network, address, false)
+		}
+	}
+	f.Fuzz(func(t *testing.T, network, address string, listen bool) {
+		addrs, err := packetAddrs(network, address, listen)
+		if (err == nil) != (len(addrs) > 0) {
+			t.Fatalf("%d addresses and %v", len(addrs), err)
+		}
+		for _, a := range addrs {
+			switch {
+			case (network == "unixgram" || network == "unixpacket") != (a.Family == sys.Unix),
+				network == "udp4" && a.Family != sys.Inet,
+				network == "udp6" && a.Family != sys.Inet6,
+				a.Family != sys.Unix && !a.Inet.IsValid():
+				t.Fatalf("%s %q gives %+v", network, address, a)
+			}
+			if got := packetAddr(a, network); got.String() == "" && address != "" || got.Network() != network && a.Family == sys.Unix {
+				t.Fatalf("%s %q has the address %v", network, address, got)
+			}
+		}
+	})
+}

@@ -39,8 +39,14 @@ type ListenConfig struct {
 	// wait in the backlog. 0: 10,000; negative: no limit.
 	MaxConns int
 
-	// ReusePort lets several sockets listen on one TCP address (SO_REUSEPORT).
+	// ReusePort lets several sockets listen on one TCP or UDP address
+	// (SO_REUSEPORT).
 	ReusePort bool
+
+	// ReuseAddr lets several datagram sockets have one address, as the members of
+	// a multicast group on one machine do (SO_REUSEADDR). A stream's listener needs
+	// no leave.
+	ReuseAddr bool
 
 	// V6Only makes a listener on an IPv6 address refuse IPv4. By default one
 	// on the unspecified address serves both.
@@ -69,13 +75,14 @@ type ListenConfig struct {
 // handle_accepted). Its methods belong to the loop's goroutine.
 type Listener struct {
 	*hub
-	cfg     ListenConfig
-	accept  func(*Conn) *Handler
-	network string
-	local   sys.Addr
-	token   uint64
-	fd      int
-	made    sys.Stat // of the Unix socket's path, as bound
+	cfg          ListenConfig
+	accept       func(*Conn) *Handler
+	acceptPacket func(*PacketConn) *PacketHandler // in place of accept
+	network      string
+	local        sys.Addr
+	token        uint64
+	fd           int
+	made         sys.Stat // of the Unix socket's path, as bound
 
 	optionsEach bool // the socket cannot have the options that its Conns are to have
 
@@ -123,9 +130,17 @@ func (lc *ListenConfig) Listen(l *loop.Loop, network, address string, accept fun
 		return fail(err)
 	}
 	addrs, err := parseAddr(network, address, true)
+	if err == nil {
+		err = ln.listen(addrs, address)
+	}
 	if err != nil {
 		return fail(err)
 	}
+	return ln, nil
+}
+
+// listen binds to the first of addrs that will do, and joins the loop.
+func (ln *Listener) listen(addrs []sys.Addr, address string) (err error) {
 	listening := false
 	defer func() {
 		if !listening { // also if Control has panicked
@@ -143,14 +158,11 @@ func (lc *ListenConfig) Listen(l *loop.Loop, network, address string, accept fun
 			break
 		}
 	}
-	if err != nil {
-		return fail(err)
+	if err == nil {
+		err = ln.register()
 	}
-	if err := ln.register(); err != nil {
-		return fail(err)
-	}
-	listening = true
-	return ln, nil
+	listening = err == nil
+	return err
 }
 
 func (lc *ListenConfig) newListener(l *loop.Loop, network string, accept func(*Conn) *Handler) (*Listener, error) {
@@ -178,7 +190,7 @@ func (ln *Listener) register() error {
 // bind makes the socket and has it listen.
 func (ln *Listener) bind(a sys.Addr, address string) error {
 	s := ln.e.Sys
-	fd, errno := s.Socket(a.Family)
+	fd, errno := ln.socket(a.Family)
 	if errno != 0 {
 		return os.NewSyscallError("socket", errno)
 	}
@@ -189,24 +201,11 @@ func (ln *Listener) bind(a sys.Addr, address string) error {
 	if err := control(ln.cfg.Control, ln.network, address, fd); err != nil {
 		return err
 	}
-	errno = s.Bind(fd, a)
-	if errno == syscall.EADDRINUSE && a.Family == sys.Unix && removeStale(s, a) {
-		errno = s.Bind(fd, a)
-	}
-	if errno != 0 {
-		return os.NewSyscallError("bind", errno)
-	}
-	ln.local = a // the path is ours to remove from here on
-	if isPath(a) {
-		// Permission before listening: in between, a connect is refused.
-		ln.made, _ = s.Lstat(a.Path)
-		mode := ln.cfg.Mode.Perm()
-		if mode == 0 {
-			mode = 0o600
-		}
-		if errno := s.Chmod(a.Path, uint32(mode)); errno != 0 {
-			return os.NewSyscallError("chmod", errno)
-		}
+	// Permission before listening: in between, a connect is refused.
+	made, err := bindTo(s, fd, a, ln.cfg.Mode)
+	ln.local, ln.made = a, made
+	if err != nil {
+		return err
 	}
 	backlog := ln.cfg.Backlog
 	if backlog <= 0 {
@@ -219,6 +218,43 @@ func (ln *Listener) bind(a sys.Addr, address string) error {
 		ln.local = local
 	}
 	return nil
+}
+
+// bindTo binds a socket, and returns what its path is then, which is ours to
+// remove, also after an error.
+func bindTo(s sys.System, fd int, a sys.Addr, mode fs.FileMode) (made sys.Stat, err error) {
+	errno := s.Bind(fd, a)
+	if errno == syscall.EADDRINUSE && a.Family == sys.Unix && removeStale(s, a) {
+		errno = s.Bind(fd, a)
+	}
+	if errno != 0 {
+		return made, os.NewSyscallError("bind", errno)
+	}
+	if !isPath(a) {
+		return made, nil
+	}
+	made, _ = s.Lstat(a.Path)
+	if mode = mode.Perm(); mode == 0 {
+		mode = 0o600
+	}
+	return made, os.NewSyscallError("chmod", errnoOrNil(s.Chmod(a.Path, uint32(mode))))
+}
+
+// removeMade removes the path that bindTo has made, if it still is that.
+func removeMade(s sys.System, path string, made sys.Stat) {
+	if made == (sys.Stat{}) {
+		return
+	}
+	if now, errno := s.Lstat(path); errno == 0 && now == made {
+		s.Unlink(path)
+	}
+}
+
+func (ln *Listener) socket(f sys.Family) (int, syscall.Errno) {
+	if ln.acceptPacket != nil {
+		return ln.e.Sys.PacketSocket(f, sys.Sequenced)
+	}
+	return ln.e.Sys.Socket(f)
 }
 
 func (ln *Listener) options(a sys.Addr) error {
@@ -283,7 +319,12 @@ func removeStale(s sys.System, a sys.Addr) bool {
 }
 
 // Addr returns the address listened on, with the port that the kernel chose.
-func (ln *Listener) Addr() net.Addr { return netAddr(ln.local) }
+func (ln *Listener) Addr() net.Addr {
+	if ln.acceptPacket != nil {
+		return packetAddr(ln.local, ln.network)
+	}
+	return netAddr(ln.local)
+}
 
 // SyscallConn gives access to the descriptor; see Conn.SyscallConn.
 func (ln *Listener) SyscallConn() (syscall.RawConn, error) {
@@ -356,12 +397,8 @@ func (ln *Listener) Detach() (Detached, error) {
 
 // discard closes the socket and removes its path.
 func (ln *Listener) discard() {
-	if ln.made != (sys.Stat{}) {
-		if now, errno := ln.e.Sys.Lstat(ln.local.Path); errno == 0 && now == ln.made {
-			ln.e.Sys.Unlink(ln.local.Path)
-		}
-		ln.made = sys.Stat{}
-	}
+	removeMade(ln.e.Sys, ln.local.Path, ln.made)
+	ln.made = sys.Stat{}
 	if ln.fd >= 0 {
 		ln.e.CloseFD(ln.fd)
 		ln.fd = -1
@@ -478,6 +515,10 @@ func (s *acceptor) Expire() {
 
 // welcome makes a Conn of an accepted descriptor.
 func (ln *Listener) welcome(fd int, from sys.Addr) {
+	if ln.acceptPacket != nil {
+		ln.welcomePackets(fd, from)
+		return
+	}
 	if (!sys.Inherits || ln.optionsEach) && from.Family != sys.Unix {
 		ln.tcp().set(ln.e.Sys, fd)
 	}

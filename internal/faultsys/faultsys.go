@@ -44,6 +44,11 @@ const (
 	Kind          Call = "fstat"
 	PeerCred      Call = "SO_PEERCRED"
 	SetNonblock   Call = "F_SETFL"
+	RecvPackets   Call = "recvmmsg"
+	SendPackets   Call = "sendmmsg"
+	PacketError   Call = "packet error"
+	Membership    Call = "membership"
+	MulticastFrom Call = "multicast interface"
 	Lstat         Call = "lstat"
 	Chmod         Call = "chmod"
 	Unlink        Call = "unlink"
@@ -126,7 +131,8 @@ func (f *Sys) Fail(c Call, errno syscall.Errno, opts ...Option) {
 	f.add(&rule{call: c, fd: -1, errno: errno, times: -1}, opts)
 }
 
-// Limit has Recv, Send, Read, Write or SendFile move at most n bytes a call.
+// Limit has Recv, Send, Read, Write or SendFile move at most n bytes a call, and
+// RecvPackets or SendPackets n packets.
 func (f *Sys) Limit(c Call, n int, opts ...Option) {
 	f.add(&rule{call: c, fd: -1, limit: n, times: -1}, opts)
 }
@@ -241,6 +247,13 @@ func (f *Sys) Socket(family sys.Family) (int, syscall.Errno) {
 	return f.opened(f.System.Socket(family))
 }
 
+func (f *Sys) PacketSocket(family sys.Family, k sys.Kind) (int, syscall.Errno) {
+	if errno, _ := f.fault(Socket, -1); errno != 0 {
+		return -1, errno
+	}
+	return f.opened(f.System.PacketSocket(family, k))
+}
+
 func (f *Sys) Accept(fd int, from *sys.Addr) (int, syscall.Errno) {
 	if errno, _ := f.use(Accept, fd); errno != 0 {
 		return -1, errno
@@ -292,6 +305,51 @@ func (f *Sys) SendFile(fd, file, n int) (int, syscall.Errno) {
 		n = min(n, limit)
 	}
 	return f.System.SendFile(fd, file, n)
+}
+
+// movePackets makes a call that moves packets.
+func (f *Sys) movePackets(c Call, fd int, ps []sys.Packet, call func([]sys.Packet) (int, syscall.Errno)) (int, syscall.Errno) {
+	errno, limit := f.use(c, fd)
+	if errno != 0 {
+		return 0, errno
+	}
+	if limit >= 0 && limit < len(ps) {
+		ps = ps[:limit]
+	}
+	return call(ps)
+}
+
+func (f *Sys) RecvPackets(fd int, ps []sys.Packet, sequenced bool) (int, syscall.Errno) {
+	return f.movePackets(RecvPackets, fd, ps, func(ps []sys.Packet) (int, syscall.Errno) {
+		return f.System.RecvPackets(fd, ps, sequenced)
+	})
+}
+
+func (f *Sys) SendPackets(fd int, ps []sys.Packet) (int, syscall.Errno) {
+	return f.movePackets(SendPackets, fd, ps, func(ps []sys.Packet) (int, syscall.Errno) {
+		return f.System.SendPackets(fd, ps)
+	})
+}
+
+func (f *Sys) PacketError(fd int) syscall.Errno {
+	if errno, _ := f.use(PacketError, fd); errno != 0 {
+		return errno
+	}
+	return f.System.PacketError(fd)
+}
+
+func (f *Sys) Membership(fd int, m sys.Membership) syscall.Errno {
+	if errno, _ := f.use(Membership, fd); errno != 0 {
+		return errno
+	}
+	return f.System.Membership(fd, m)
+}
+
+func (f *Sys) MulticastInterface(fd int, family sys.Family, index int) syscall.Errno {
+	if errno, _ := f.use(MulticastFrom, fd); errno != 0 {
+		return errno
+	}
+	return f.System.MulticastInterface(fd, family, index)
 }
 
 func (f *Sys) FileRest(fd int) (int64, syscall.Errno) {

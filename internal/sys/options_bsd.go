@@ -5,6 +5,7 @@ package sys
 import "golang.org/x/sys/unix"
 
 const (
+	msgDontWait     = unix.MSG_DONTWAIT
 	soReusePort     = unix.SO_REUSEPORT
 	tcpKeepIdle     = unix.TCP_KEEPIDLE
 	tcpKeepInterval = unix.TCP_KEEPINTVL

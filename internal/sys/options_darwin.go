@@ -3,6 +3,7 @@ package sys
 import "golang.org/x/sys/unix"
 
 const (
+	msgDontWait     = unix.MSG_DONTWAIT
 	soReusePort     = unix.SO_REUSEPORT
 	tcpKeepIdle     = unix.TCP_KEEPALIVE
 	tcpKeepInterval = unix.TCP_KEEPINTVL

@@ -87,8 +87,10 @@ func ntohs(port uint16) uint16 {
 	return binary.BigEndian.Uint16(b[:])
 }
 
-func (r *real) Socket(f Family) (int, syscall.Errno) {
-	fd, err := unix.Socket(f.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func (r *real) Socket(f Family) (int, syscall.Errno) { return r.PacketSocket(f, Stream) }
+
+func (r *real) PacketSocket(f Family, k Kind) (int, syscall.Errno) {
+	fd, err := unix.Socket(f.domain(), k.socket()|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	return fd, errno(err)
 }
 

@@ -24,6 +24,8 @@ func Real() System { return &real{epoch: time.Now()} }
 type real struct {
 	epoch time.Time
 	raw   rawAddr // scratch of Accept
+
+	*packetRoom // scratch of RecvPackets and SendPackets
 }
 
 func (r *real) Now() int64 { return int64(time.Since(r.epoch)) }
@@ -90,6 +92,9 @@ func (r *real) SetOption(fd int, o Option, value int) syscall.Errno {
 		}
 		return errno(unix.SetsockoptLinger(fd, opt.level, opt.name, &linger))
 	}
+	if o == MulticastTTL || o == MulticastLoop {
+		return errno(unix.SetsockoptByte(fd, opt.level, opt.name, byte(min(value, 255)))) // the BSDs take no int
+	}
 	return errno(unix.SetsockoptInt(fd, opt.level, opt.name, value))
 }
 
@@ -106,6 +111,15 @@ var options = [...]struct{ level, name int }{
 	KeepCount:    {unix.IPPROTO_TCP, tcpKeepCount},
 	UserTimeout:  {unix.IPPROTO_TCP, tcpUserTimeout},
 	Linger:       {unix.SOL_SOCKET, unix.SO_LINGER},
+
+	Broadcast:      {unix.SOL_SOCKET, unix.SO_BROADCAST},
+	ReadBuffer:     {unix.SOL_SOCKET, unix.SO_RCVBUF},
+	WriteBuffer:    {unix.SOL_SOCKET, unix.SO_SNDBUF},
+	PacketEnd:      {unix.SOL_SOCKET, soPassCred},
+	MulticastTTL:   {unix.IPPROTO_IP, unix.IP_MULTICAST_TTL},
+	MulticastHops:  {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS},
+	MulticastLoop:  {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP},
+	MulticastLoop6: {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP},
 }
 
 func (r *real) LocalAddr(fd int) (Addr, syscall.Errno) {
@@ -142,8 +156,15 @@ func (r *real) Kind(fd int) (Kind, syscall.Errno) {
 		return File, 0
 	}
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	if err != nil || kind != unix.SOCK_STREAM {
+	switch {
+	case err != nil:
 		return Other, errno(err)
+	case kind == unix.SOCK_DGRAM:
+		return Datagram, 0
+	case kind == unix.SOCK_SEQPACKET:
+		return Sequenced, 0
+	case kind != unix.SOCK_STREAM:
+		return Other, 0
 	}
 	switch listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); {
 	case err != nil:
@@ -200,6 +221,17 @@ func (f Family) domain() int {
 	}
 }
 
+func (k Kind) socket() int {
+	switch k {
+	case Datagram:
+		return unix.SOCK_DGRAM
+	case Sequenced:
+		return unix.SOCK_SEQPACKET
+	default:
+		return unix.SOCK_STREAM
+	}
+}
+
 // sockaddr refuses what x/sys would cut short or call an invalid argument.
 func sockaddr(a Addr) (unix.Sockaddr, syscall.Errno) {
 	switch a.Family {
@@ -209,18 +241,23 @@ func sockaddr(a Addr) (unix.Sockaddr, syscall.Errno) {
 		zone, e := zoneID(a.Inet.Addr().Zone())
 		return &unix.SockaddrInet6{Addr: a.Inet.Addr().As16(), Port: int(a.Inet.Port()), ZoneId: zone}, e
 	default:
-		room := len(unix.RawSockaddrUnix{}.Path)
-		if !strings.HasPrefix(a.Path, "@") {
-			room-- // the NUL at the end
-		}
-		if len(a.Path) > room {
-			return nil, syscall.ENAMETOOLONG
-		}
-		if strings.ContainsRune(a.Path, 0) {
-			return nil, syscall.EINVAL
-		}
-		return &unix.SockaddrUnix{Name: a.Path}, 0
+		return &unix.SockaddrUnix{Name: a.Path}, pathError(a.Path)
 	}
+}
+
+// pathError is what is wrong with the name of a Unix socket, or 0.
+func pathError(path string) syscall.Errno {
+	room := len(unix.RawSockaddrUnix{}.Path)
+	if !strings.HasPrefix(path, "@") {
+		room-- // the NUL at the end
+	}
+	switch {
+	case len(path) > room:
+		return syscall.ENAMETOOLONG
+	case strings.ContainsRune(path, 0):
+		return syscall.EINVAL
+	}
+	return 0
 }
 
 func zoneID(zone string) (uint32, syscall.Errno) {

@@ -44,9 +44,11 @@ func (r *real) Accept(fd int, from *Addr) (int, syscall.Errno) {
 	return nfd, 0
 }
 
-func (r *real) Socket(f Family) (int, syscall.Errno) {
+func (r *real) Socket(f Family) (int, syscall.Errno) { return r.PacketSocket(f, Stream) }
+
+func (r *real) PacketSocket(f Family, k Kind) (int, syscall.Errno) {
 	syscall.ForkLock.RLock()
-	fd, err := unix.Socket(f.domain(), unix.SOCK_STREAM, 0)
+	fd, err := unix.Socket(f.domain(), k.socket(), 0)
 	if err == nil {
 		unix.CloseOnExec(fd)
 	}

@@ -48,8 +48,33 @@ type System interface {
 	// free: it must not be repeated.
 	Close(fd int) syscall.Errno
 
-	// Socket makes a stream socket.
+	// RecvPackets takes up to len(ps) packets of a socket that keeps their
+	// boundaries, and is otherwise like Recv: the Buf of each is room, and Size,
+	// From and Truncated are set. It returns how many there were, and an error
+	// that came behind them. sequenced is for a connection of sequenced packets,
+	// which alone has an end: no packet and no error. At most PacketBatch of ps
+	// are looked at.
+	RecvPackets(fd int, ps []Packet, sequenced bool) (int, syscall.Errno)
+	// SendPackets sends the Buf of each packet to its Addr, or, where that has no
+	// family, to the peer that the socket is connected to. It returns how many the
+	// kernel took before it stopped, and an error only if that was none. At most
+	// PacketBatch of ps are looked at.
+	SendPackets(fd int, ps []Packet) (int, syscall.Errno)
+	// PacketError takes what keeps a socket ready although there is no packet and
+	// no room: the pending SO_ERROR, and on Linux a message of the error queue; 0
+	// if there was none.
+	PacketError(fd int) syscall.Errno
+	// Membership joins or leaves a multicast group; EOPNOTSUPP is a source on a
+	// system that cannot choose one.
+	Membership(fd int, m Membership) syscall.Errno
+	// MulticastInterface sets, by its number, on which interface a socket's
+	// multicast packets go out; 0 is the system's choice.
+	MulticastInterface(fd int, f Family, index int) syscall.Errno
+
+	// Socket makes a stream socket, PacketSocket one that keeps boundaries:
+	// Datagram or Sequenced.
 	Socket(f Family) (int, syscall.Errno)
+	PacketSocket(f Family, k Kind) (int, syscall.Errno)
 	Bind(fd int, a Addr) syscall.Errno
 	Listen(fd, backlog int) syscall.Errno
 	// Accept returns the new descriptor, and in *from the peer's address as
@@ -126,20 +151,48 @@ type Addr struct {
 	Family Family         // 0: unknown
 }
 
+// PacketBatch is how many packets one call moves at most.
+const PacketBatch = 64
+
+// Packet is one packet of a batch.
+type Packet struct {
+	Buf       []byte // the room for it, or what is to be sent
+	Size      int    // received
+	Addr      Addr   // from where, or to where
+	Truncated bool   // it was longer than its room
+	Since     int64  // the caller's
+	Held      bool   // the caller's
+}
+
+// Membership is a place in a multicast group.
+type Membership struct {
+	Group, Source netip.Addr // no Source: from anybody
+	Interface     int        // 0: the system's choice
+	Leave         bool
+}
+
 // Option is a socket option with an integer value.
 type Option uint8
 
 const (
-	ReuseAddr    Option = iota // SO_REUSEADDR
-	ReusePort                  // SO_REUSEPORT
-	V6Only                     // IPV6_V6ONLY
-	NoDelay                    // TCP_NODELAY
-	KeepAlive                  // SO_KEEPALIVE
-	KeepIdle                   // TCP_KEEPIDLE, seconds
-	KeepInterval               // TCP_KEEPINTVL, seconds
-	KeepCount                  // TCP_KEEPCNT
-	UserTimeout                // TCP_USER_TIMEOUT, milliseconds
-	Linger                     // SO_LINGER, seconds; negative: off
+	ReuseAddr      Option = iota // SO_REUSEADDR
+	ReusePort                    // SO_REUSEPORT
+	V6Only                       // IPV6_V6ONLY
+	NoDelay                      // TCP_NODELAY
+	KeepAlive                    // SO_KEEPALIVE
+	KeepIdle                     // TCP_KEEPIDLE, seconds
+	KeepInterval                 // TCP_KEEPINTVL, seconds
+	KeepCount                    // TCP_KEEPCNT
+	UserTimeout                  // TCP_USER_TIMEOUT, milliseconds
+	Linger                       // SO_LINGER, seconds; negative: off
+	Broadcast                    // SO_BROADCAST
+	ReadBuffer                   // SO_RCVBUF, bytes
+	WriteBuffer                  // SO_SNDBUF, bytes
+	PacketEnd                    // what RecvPackets needs to tell an empty packet from the end
+	MulticastTTL                 // IP_MULTICAST_TTL
+	MulticastHops                // IPV6_MULTICAST_HOPS
+	MulticastLoop                // IP_MULTICAST_LOOP
+	MulticastLoop6               // IPV6_MULTICAST_LOOP
 )
 
 // Mode is how a descriptor was opened (F_GETFL).
@@ -155,6 +208,8 @@ const (
 	Stream                // a stream socket that does not listen
 	Listening             // one that does
 	Unsure                // one of the two: the system does not tell
+	Datagram              // datagrams (SOCK_DGRAM)
+	Sequenced             // sequenced packets (SOCK_SEQPACKET), also one that listens
 	Other                 // a socket of another type
 )
 

@@ -2,6 +2,7 @@
 // table. It is run in the directory above cmd, on Linux, and needs gcc.
 //
 //	go run ./cmd/bench lines
+//	go run ./cmd/bench packets
 package main
 
 import (
@@ -19,7 +20,7 @@ import (
 	"time"
 )
 
-var tables = []table{lines}
+var tables = []table{lines, packets}
 
 func main() {
 	log.SetFlags(0)
@@ -53,7 +54,7 @@ func bench(ctx context.Context, args []string) error {
 	flags.IntVar(&p.tries, "tries", 3, "how often it runs for that, at most, while other processes disturb it")
 	flags.DurationVar(&p.window, "time", 600*time.Millisecond, "what is measured of a run, after half as much to warm up")
 	servers := flags.String("servers", join(t.servers), "the servers; the first one is what the others are compared with")
-	cells := flags.String("cells", join(t.cells), "the cells: connections x bytes of a line x lines under way")
+	cells := flags.String("cells", join(t.cells), "the cells: connections x bytes of a message x messages under way")
 	smoke := flags.Bool("smoke", false, "only see that everything runs: one short round")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -81,7 +82,7 @@ func bench(ctx context.Context, args []string) error {
 	}
 	fmt.Printf("%s (rounds: %d, time: %v, %s, %s/%s); %s.\n\n",
 		t.title, p.rounds, p.window, runtime.Version(), runtime.GOOS, runtime.GOARCH, disturbed(results))
-	fmt.Print(report(results))
+	fmt.Print(report(results, t.unit))
 	for _, why := range skipped {
 		fmt.Printf("\nLeft out: %v\n", why)
 	}

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// report writes results as a Markdown table. Each cell's first server is the
+// report writes results as a Markdown table of messages called unit. Each cell's first server is the
 // one that the others are compared with, round by round: of what disturbs a
 // round, their ratio keeps the least.
-func report(results []result) string {
+func report(results []result, unit string) string {
 	var b strings.Builder
 	base := results[0]
-	fmt.Fprintf(&b, "| load | server | lines/s | ratio to %s | CPU ns per line | ratio to %[1]s |\n", base.server)
+	fmt.Fprintf(&b, "| load | server | %ss/s | ratio to %s | CPU ns per %[1]s | ratio to %[2]s |\n", unit, base.server)
 	b.WriteString("|---|---|---:|---:|---:|---:|\n")
 	for _, r := range results {
 		if r.cell != base.cell {

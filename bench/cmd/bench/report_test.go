@@ -12,7 +12,7 @@ func TestReport(t *testing.T) {
 		{c, "a", []sample{{Rate: 1e6, CPU: 100}, {Rate: 4e6, CPU: 80}, {Rate: 2e6, CPU: 90}}},
 		{c, "b", []sample{{Rate: 5e5, CPU: 200}, {Rate: 2e5, CPU: 160}, {Rate: 2e6, CPU: 45}}},
 		{cell{conns: 1, size: 1024, depth: 1}, "a", []sample{{Rate: 12345, CPU: 1234}, {Rate: 12345, CPU: 5.678}}},
-	})
+	}, "line")
 	want := `
 | load | server | lines/s | ratio to a | CPU ns per line | ratio to a |
 |---|---|---:|---:|---:|---:|

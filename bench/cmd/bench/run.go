@@ -16,8 +16,8 @@ import (
 
 // A sample is what the load says of one run.
 type sample struct {
-	Rate  float64 `json:"lines_per_s"`
-	CPU   float64 `json:"cpu_ns_per_line"` // of the server
+	Rate  float64 `json:"per_s"`  // messages
+	CPU   float64 `json:"cpu_ns"` // of the server, for each
 	noise float64 // CPU time that others used, to the run's length
 }
 
@@ -43,7 +43,7 @@ func (t table) run(ctx context.Context, p plan) (results []result, skipped []err
 		return nil, nil, err
 	}
 	defer os.RemoveAll(dir)
-	load, err := cProgram("loadgen.c")(ctx, dir)
+	load, err := cProgram(t.load)(ctx, dir)
 	if err != nil {
 		return nil, nil, err
 	}
