@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -32,12 +33,17 @@ type Server struct {
 	config loop.Config
 }
 
-// Flags declares the flags.
+// Flags declares the flags of a server of connections.
 func (s *Server) Flags() {
-	flag.StringVar(&s.Addr, "addr", s.Addr, "`address` to listen on: HOST:PORT, unix:PATH or unix:@NAME")
-	flag.StringVar(&s.config.Poller, "poller", "", "backend: epoll, kqueue, poll or select (default: the best one)")
+	s.PacketFlags()
 	flag.DurationVar(&s.Idle, "idle", s.Idle, "close a connection after so long without a byte (0: never)")
 	flag.IntVar(&s.MaxConns, "max-conns", s.MaxConns, "most connections at once, further ones wait (0: 10,000)")
+}
+
+// PacketFlags declares those of a server of packets.
+func (s *Server) PacketFlags() {
+	flag.StringVar(&s.Addr, "addr", s.Addr, "`address` to listen on: HOST:PORT, unix:PATH or unix:@NAME")
+	flag.StringVar(&s.config.Poller, "poller", "", "backend: epoll, kqueue, poll or select (default: the best one)")
 	flag.DurationVar(&s.config.Spin, "spin", 0, "poll for so long before sleeping, for latency")
 }
 
@@ -45,22 +51,45 @@ func (s *Server) Flags() {
 // SIGTERM. Then it drains the loop, for at most 2 s, and returns; a second signal
 // ends the process at once.
 func (s *Server) Run(accept func(*channel.Conn) *channel.Handler) error {
+	network, address := Network(s.Addr)
+	lc := channel.ListenConfig{MaxConns: s.MaxConns}
+	return s.run(network, func(l *loop.Loop) (net.Addr, error) {
+		ln, err := lc.Listen(l, network, address, func(c *channel.Conn) *channel.Handler {
+			c.SetIdleTimeout(s.Idle)
+			return accept(c)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return ln.Addr(), nil
+	})
+}
+
+// RunPackets is Run for a server of packets, by UDP or a Unix socket.
+func (s *Server) RunPackets(h *channel.PacketHandler) error {
+	network, address := Network(s.Addr)
+	network = map[string]string{"tcp": "udp", "unix": "unixgram"}[network]
+	return s.run(network, func(l *loop.Loop) (net.Addr, error) {
+		c, err := channel.ListenPacket(l, network, address, h)
+		if err != nil {
+			return nil, err
+		}
+		return c.LocalAddr(), nil
+	})
+}
+
+func (s *Server) run(network string, listen func(*loop.Loop) (net.Addr, error)) error {
 	s.config.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	l, err := loop.New(s.config)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	network, address := Network(s.Addr)
-	lc := channel.ListenConfig{MaxConns: s.MaxConns}
-	ln, err := lc.Listen(l, network, address, func(c *channel.Conn) *channel.Handler {
-		c.SetIdleTimeout(s.Idle)
-		return accept(c)
-	})
+	addr, err := listen(l)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("listening on %s %s poller=%s\n", network, ln.Addr(), l.Poller())
+	fmt.Printf("listening on %s %s poller=%s\n", network, addr, l.Poller())
 
 	signals := 0
 	l.Signal(func(sig os.Signal) {
