@@ -82,7 +82,7 @@ func TestExamplesAreListed(t *testing.T) {
 // TestExportedNames: each one is documented, and there are no more than a
 // reader can hold.
 func TestExportedNames(t *testing.T) {
-	for dir, budget := range map[string]int{"..": 14, "../loop": 20, "../channel": 30, "../chat": 20} {
+	for dir, budget := range map[string]int{"..": 14, "../loop": 20, "../channel": 30, "../chat": 20, "../socket": 90} {
 		p := exported(t, dir)
 		count := len(p.Types) + len(p.Funcs)
 		undocumented := func(name, text string) {
@@ -93,7 +93,9 @@ func TestExportedNames(t *testing.T) {
 		undocumented("the package", p.Doc)
 		values := func(vs []*doc.Value) {
 			for _, v := range vs {
-				count += len(v.Names)
+				if v.Decl.Tok == token.VAR || dir != "../socket" { // whose constants are C's
+					count += len(v.Names)
+				}
 				for _, spec := range v.Decl.Specs {
 					spec := spec.(*ast.ValueSpec)
 					undocumented(v.Names[0], v.Doc+spec.Doc.Text()+spec.Comment.Text())

@@ -1,0 +1,4 @@
+package socket
+
+// Darwin has no such flag.
+const sockNonblock Type = 0
