@@ -1,0 +1,98 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/seed-20e08ac4/asyncore/socket"
+)
+
+var update = flag.Bool("update", false, "write testdata/session.txt anew")
+
+// offline is a resolver that knows testdata's files and nothing else.
+var offline = &socket.Resolver{
+	Files: os.DirFS("testdata/etc"),
+	DNS:   &net.Resolver{PreferGo: true, Dial: dialNobody},
+	Host:  func() (string, error) { return "homer", nil },
+}
+
+// dialNobody connects to a DNS server that knows no name, as by TCP.
+func dialNobody(context.Context, string, string) (net.Conn, error) {
+	c, s := net.Pipe()
+	go func() {
+		defer s.Close()
+		for {
+			var size [2]byte
+			if _, err := io.ReadFull(s, size[:]); err != nil {
+				return
+			}
+			p := make([]byte, binary.BigEndian.Uint16(size[:]))
+			var m dnsmessage.Message
+			if _, err := io.ReadFull(s, p); err != nil || m.Unpack(p) != nil {
+				return
+			}
+			m.Response, m.RCode, m.Additionals = true, dnsmessage.RCodeNameError, nil
+			if p, err := m.AppendPack(size[:]); err == nil {
+				binary.BigEndian.PutUint16(p, uint16(len(p)-len(size)))
+				s.Write(p)
+			}
+		}
+	}()
+	return c, nil
+}
+
+// TestSession runs the command lines of testdata/session.txt, which has after each
+// what is printed and the error.
+func TestSession(t *testing.T) {
+	const file = "testdata/session.txt"
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	for line := range strings.Lines(string(want)) {
+		args, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "$ sockets")
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(&got, "$ sockets%s\n", args)
+		if err := run(&env{context.Background(), offline, &got}, strings.Fields(args)); err != nil {
+			fmt.Fprintf(&got, "error: %v\n", err)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(string(want), got.String()); d != "" && !*update {
+		t.Error(d)
+	}
+}
+
+// Constants differ from system to system: these do not.
+func TestConstants(t *testing.T) {
+	for name, want := range map[string]string{"families": "AF_INET 2\n", "types": "SOCK_DGRAM 2\n", "protocols": "IPPROTO_TCP 6\n"} {
+		var out bytes.Buffer
+		if err := run(&env{context.Background(), offline, &out}, []string{name}); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Join(strings.Fields(out.String()), " ")
+		if !strings.Contains(lines+" ", strings.TrimSuffix(want, "\n")+" ") {
+			t.Errorf("%s: no %q in %q", name, want, lines)
+		}
+	}
+}
