@@ -123,6 +123,7 @@ func TestExportedNames(t *testing.T) {
 			funcs(typ.Funcs)
 			funcs(typ.Methods)
 		}
+		t.Logf("%s exports %d names", dir, count)
 		if count > budget {
 			t.Errorf("%s exports %d names, the budget is %d", dir, count, budget)
 		}
