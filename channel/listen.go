@@ -261,13 +261,7 @@ func (ln *Listener) options(a sys.Addr) error {
 	if a.Family == sys.Unix {
 		return nil
 	}
-	set := func(o sys.Option, on bool) error {
-		value := 0
-		if on {
-			value = 1
-		}
-		return os.NewSyscallError("setsockopt", errnoOrNil(ln.e.Sys.SetOption(ln.fd, o, value)))
-	}
+	set := func(o sys.Option, on bool) error { return switchOption(ln.e.Sys, ln.fd, o, on) }
 	if err := set(sys.ReuseAddr, true); err != nil {
 		return err
 	}

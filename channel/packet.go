@@ -122,7 +122,6 @@ type PacketConn struct {
 	draining    bool // Close was called
 	lost        bool // the descriptor was closed by somebody else
 	ended       bool // the reason is set, Finish is due
-	finished    bool
 	reason      error
 }
 
@@ -504,7 +503,6 @@ func (s *packetSource) Finish() {
 
 // giveBack gives back all that the PacketConn holds of the system's.
 func (c *PacketConn) giveBack() {
-	c.finished = true
 	c.e.Disarm(&c.timer)
 	c.e.Unregister(c.token)
 	if c.ln != nil {

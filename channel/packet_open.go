@@ -169,24 +169,17 @@ func (s *packetSocket) open(a sys.Addr, h *PacketHandler, ready func() error) (c
 	return c, err
 }
 
-func (s *packetSocket) set(o sys.Option, on bool) error {
-	value := 0
-	if on {
-		value = 1
-	}
-	return os.NewSyscallError("setsockopt", errnoOrNil(s.e.Sys.SetOption(s.fd, o, value)))
-}
-
 func (s *packetSocket) listen(lc *ListenConfig, a sys.Addr, address string) (err error) {
-	if lc.ReuseAddr && err == nil {
-		err = s.set(sys.ReuseAddr, true)
+	set := func(o sys.Option, on bool) error { return switchOption(s.e.Sys, s.fd, o, on) }
+	if lc.ReuseAddr {
+		err = set(sys.ReuseAddr, true)
 	}
 	if lc.ReusePort && err == nil {
-		err = s.set(sys.ReusePort, true)
+		err = set(sys.ReusePort, true)
 	}
 	if a.Family == sys.Inet6 && err == nil {
 		both := a.Inet.Addr().IsUnspecified() && s.network == "udp" && !lc.V6Only
-		err = s.set(sys.V6Only, !both)
+		err = set(sys.V6Only, !both)
 	}
 	if err == nil {
 		err = control(lc.Control, s.network, address, s.fd)

@@ -121,10 +121,3 @@ func interfaceIndex(ifi *net.Interface) int {
 	}
 	return ifi.Index
 }
-
-func number(on bool) int {
-	if on {
-		return 1
-	}
-	return 0
-}

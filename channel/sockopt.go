@@ -48,6 +48,18 @@ func (o tcpOptions) set(s sys.System, fd int) error {
 	return os.NewSyscallError("setsockopt", errnoOrNil(s.SetOption(fd, sys.UserTimeout, int(ms))))
 }
 
+// switchOption sets an option that is on or off.
+func switchOption(s sys.System, fd int, o sys.Option, on bool) error {
+	return os.NewSyscallError("setsockopt", errnoOrNil(s.SetOption(fd, o, number(on))))
+}
+
+func number(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
 // Cred is the process at the other end of a Unix socket. GID is -1, and PID 0,
 // where the system does not tell: macOS and FreeBSD know no PID, and Linux none
 // of a process outside the container, which has no number inside.

@@ -3,17 +3,16 @@
 package socket_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"testing/fstest"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-20e08ac4/asyncore/internal/dnstest"
 	"github.com/seed-20e08ac4/asyncore/loop"
 	"github.com/seed-20e08ac4/asyncore/socket"
 )
@@ -28,28 +27,9 @@ var home = socket.Resolver{
 192.0.2.162   python.example www.python.example
 2001:db8::a2  python.example www.python.example
 `)}},
-	DNS: &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		return new(nobody), nil
-	}},
+	DNS:  dnstest.Nobody(),
 	Host: func() (string, error) { return "homer", nil },
 }
-
-// nobody is a connection to that name server: it sends queries back as answers that
-// say NXDOMAIN.
-type nobody struct {
-	net.Conn
-	bytes.Buffer
-}
-
-func (c *nobody) Read(p []byte) (int, error) { return c.Buffer.Read(p) }
-func (c *nobody) Write(p []byte) (int, error) {
-	c.Buffer.Write(p)
-	b := c.Bytes()[c.Len()-len(p):]
-	b[4], b[5] = b[4]|0x80, b[5]|3
-	return len(p), nil
-}
-func (c *nobody) Close() error                { return nil }
-func (c *nobody) SetDeadline(time.Time) error { return nil }
 
 func ExampleResolver_Hostname() {
 	fmt.Println(home.Hostname())

@@ -15,63 +15,54 @@ const (
 	connectTwice = false
 )
 
-// The flags are set by hand, close-on-exec with no fork in between: Darwin has no
-// call that sets them at once.
-
-func sysSocket(f Family, t Type, p Proto) (int, error) {
-	syscall.ForkLock.RLock()
-	fd, err := unix.Socket(int(f), int(t), int(p))
-	if err == nil {
-		unix.CloseOnExec(fd)
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return -1, err
-	}
-	return fd, nonblocking(fd)
+func sysSocket(f Family, t Type, p Proto) (fd int, err error) {
+	err = create(func() (err error) {
+		fd, err = unix.Socket(int(f), int(t), int(p))
+		return err
+	}, &fd)
+	return fd, err
 }
 
-func sysPair(f Family, t Type, p Proto) ([2]int, error) {
-	syscall.ForkLock.RLock()
-	fds, err := unix.Socketpair(int(f), int(t), int(p))
-	if err == nil {
-		unix.CloseOnExec(fds[0])
-		unix.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return fds, err
-	}
-	return fds, nonblocking(fds[0], fds[1])
+func sysPair(f Family, t Type, p Proto) (fds [2]int, err error) {
+	err = create(func() (err error) {
+		fds, err = unix.Socketpair(int(f), int(t), int(p))
+		return err
+	}, &fds[0], &fds[1])
+	return fds, err
 }
 
 // sysWaker returns the two ends of a pipe.
 func sysWaker() (r, w int, err error) {
 	var fds [2]int
+	err = create(func() error { return unix.Pipe(fds[:]) }, &fds[0], &fds[1])
+	return fds[0], fds[1], err
+}
+
+// create has descriptors made, and sets the flags by hand, close-on-exec with no fork
+// in between: Darwin has no call that sets them at once. None is left after an error.
+func create(makeThem func() error, fds ...*int) error {
 	syscall.ForkLock.RLock()
-	err = unix.Pipe(fds[:])
+	err := makeThem()
 	if err == nil {
-		unix.CloseOnExec(fds[0])
-		unix.CloseOnExec(fds[1])
+		for _, fd := range fds {
+			unix.CloseOnExec(*fd)
+		}
 	}
 	syscall.ForkLock.RUnlock()
 	if err != nil {
-		return -1, -1, err
+		return err
 	}
-	return fds[0], fds[1], nonblocking(fds[0], fds[1])
-}
-
-// nonblocking sets O_NONBLOCK, or closes the descriptors.
-func nonblocking(fds ...int) error {
 	for _, fd := range fds {
-		if err := unix.SetNonblock(fd, true); err != nil {
-			for _, fd := range fds {
-				unix.Close(fd)
-			}
-			return err
+		if err = unix.SetNonblock(*fd, true); err != nil {
+			break
 		}
 	}
-	return nil
+	if err != nil {
+		for _, fd := range fds {
+			unix.Close(*fd)
+		}
+	}
+	return err
 }
 
 func sysRecv(fd int, p []byte, flags int) (int, error) {

@@ -78,4 +78,4 @@ func credentials(Cred) Control { return Control{} }
 
 func parseCredentials(Control) (Cred, bool) { return Cred{}, false }
 
-func selectPoll([]pollEntry, time.Duration) (int, error) { return 0, errors.ErrUnsupported }
+func selectPoll([]pollEntry, time.Duration) error { return errors.ErrUnsupported }

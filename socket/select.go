@@ -43,7 +43,7 @@ func Select[T Descriptor](r, w, x []T, timeout time.Duration) (canRead, canWrite
 			entries = append(entries, pollEntry{fd: fd, want: set.want})
 		}
 	}
-	if _, err := selectPoll(entries, timeout); err != nil {
+	if err := selectPoll(entries, timeout); err != nil {
 		if _, ok := errors.AsType[syscall.Errno](err); ok {
 			err = os.NewSyscallError("poll", err)
 		}

@@ -25,12 +25,12 @@ func readyBits(want int16) int16 {
 // to tell, which nobody in its set has asked for and poll always reports.
 const quietRest = 10 * time.Millisecond
 
-// selectPoll sets what is ready, and returns how many are.
-func selectPoll(entries []pollEntry, timeout time.Duration) (int, error) {
+// selectPoll sets what is ready.
+func selectPoll(entries []pollEntry, timeout time.Duration) error {
 	fds := make([]unix.PollFd, len(entries))
 	for i, e := range entries {
 		if e.fd > math.MaxInt32 { // a negative one, which poll would pass over
-			return 0, unix.EBADF
+			return unix.EBADF
 		}
 		fds[i] = unix.PollFd{Fd: int32(e.fd), Events: e.want}
 	}
@@ -46,27 +46,26 @@ func selectPoll(entries []pollEntry, timeout time.Duration) (int, error) {
 		}
 		n, err := unix.Poll(fds, milliseconds(left))
 		if err != nil && err != unix.EINTR {
-			return 0, err
+			return err
 		}
 		if err != nil {
 			continue
 		}
-		ready := 0
+		ready := false
 		for i, e := range entries {
 			bits := fds[i].Revents
 			if bits&unix.POLLNVAL != 0 {
-				return 0, unix.EBADF
+				return unix.EBADF
 			}
-			if entries[i].ready = bits&readyBits(e.want) != 0; entries[i].ready {
-				ready++
-			}
+			entries[i].ready = bits&readyBits(e.want) != 0
+			ready = ready || entries[i].ready
 			fds[i].Fd = int32(e.fd)
 			if n > 0 && bits != 0 && !entries[i].ready {
 				fds[i].Fd = -1
 			}
 		}
-		if ready > 0 || last {
-			return ready, nil
+		if ready || last {
+			return nil
 		}
 		rest = NoTimeout
 		if n > 0 {

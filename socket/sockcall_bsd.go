@@ -44,23 +44,18 @@ func sysConnect(fd int, a Addr) error {
 	return unix.Connect(fd, sa)
 }
 
-// sysAccept is accept(2) and the two flags, close-on-exec with no fork in between.
-// O_NONBLOCK is set even so: not every system's accept inherits it.
+// sysAccept is accept(2) and the two flags: not every system's accept inherits
+// O_NONBLOCK.
 func sysAccept(fd int) (nfd int, from Addr, err error) {
-	syscall.ForkLock.RLock()
-	nfd, sa, err := unix.Accept(fd)
-	for err == unix.EINTR {
+	var sa unix.Sockaddr
+	err = create(func() (err error) {
 		nfd, sa, err = unix.Accept(fd)
-	}
-	if err == nil {
-		unix.CloseOnExec(nfd)
-	}
-	syscall.ForkLock.RUnlock()
+		for err == unix.EINTR {
+			nfd, sa, err = unix.Accept(fd)
+		}
+		return err
+	}, &nfd)
 	if err != nil {
-		return -1, nil, err
-	}
-	if err := unix.SetNonblock(nfd, true); err != nil {
-		unix.Close(nfd)
 		return -1, nil, err
 	}
 	return nfd, decode(sa), nil

@@ -355,10 +355,7 @@ const (
 // fail returns package net's form of an error. fd is -1 where addresses can't or
 // needn't be told.
 func (s *Socket) fail(op, call string, fd int, err error) *net.OpError {
-	e := &net.OpError{Op: op, Net: network(s.family, s.typ), Err: err}
-	if errno, ok := err.(syscall.Errno); ok {
-		e.Err = os.NewSyscallError(call, errno)
-	}
+	e := creationError(op, call, s.family, s.typ, err)
 	if fd >= 0 {
 		if a, err := sysLocalAddr(fd); err == nil && a != nil && a.String() != "" {
 			e.Source = a
@@ -370,9 +367,10 @@ func (s *Socket) fail(op, call string, fd int, err error) *net.OpError {
 	return e
 }
 
-func creationError(op, call string, f Family, t Type, err error) error {
-	if err, ok := err.(syscall.Errno); ok {
-		return &net.OpError{Op: op, Net: network(f, t), Err: os.NewSyscallError(call, err)}
+// creationError is fail where there is no Socket yet.
+func creationError(op, call string, f Family, t Type, err error) *net.OpError {
+	if errno, ok := err.(syscall.Errno); ok {
+		err = os.NewSyscallError(call, errno)
 	}
 	return &net.OpError{Op: op, Net: network(f, t), Err: err}
 }

@@ -4,12 +4,10 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed-20e08ac4/asyncore/internal/blackbox"
 	"github.com/seed-20e08ac4/asyncore/internal/exampletest"
@@ -20,36 +18,15 @@ func TestMain(m *testing.M) { exampletest.Main(m, ".") }
 // dnsmasq serves a few records, and returns its address.
 func dnsmasq(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // for dnsmasq 0 is no port
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().(*net.TCPAddr)
-	ln.Close()
+	addr := blackbox.FreePort(t)
 	args := []string{"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=",
 		"--listen-address=127.0.0.1", "--bind-interfaces", fmt.Sprintf("--port=%d", addr.Port), "--user=", "--group=",
 		"--local=/test/", "--host-record=host.test,192.0.2.1,2001:db8::1", "--mx-host=host.test,mail.test,10"}
 	for i := range 40 {
 		args = append(args, fmt.Sprintf("--txt-record=long.test,%03d%s", i, strings.Repeat("x", 200)))
 	}
-	cmd := exec.Command("dnsmasq", args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		c, err := net.Dial("tcp", addr.String())
-		if err == nil {
-			c.Close()
-			return addr.String()
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	blackbox.Serve(t, addr, exec.Command("dnsmasq", args...))
+	return addr.String()
 }
 
 // A server of others, twice, beside one that is not there.

@@ -6,13 +6,11 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed-20e08ac4/asyncore/internal/blackbox"
 	"github.com/seed-20e08ac4/asyncore/internal/exampletest"
@@ -23,38 +21,15 @@ func TestMain(m *testing.M) { exampletest.Main(m, ".") }
 // vsftpd serves a folder, and returns its address.
 func vsftpd(t *testing.T, root string) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // vsftpd can't be given port 0
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	ln.Close()
+	addr := blackbox.FreePort(t)
 	conf := filepath.Join(t.TempDir(), "vsftpd.conf")
 	text := fmt.Sprintf("listen=YES\nlisten_address=127.0.0.1\nlisten_port=%d\nbackground=NO\nanonymous_enable=YES\n"+
-		"anon_root=%s\nrun_as_launching_user=YES\nseccomp_sandbox=NO\n", port, root)
+		"anon_root=%s\nrun_as_launching_user=YES\nseccomp_sandbox=NO\n", addr.Port, root)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("vsftpd", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	addr := ln.Addr().String()
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-			return addr
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	blackbox.Serve(t, addr, exec.Command("vsftpd", conf))
+	return addr.String()
 }
 
 // A server of others: what it has is fetched byte for byte.

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,27 +22,8 @@ func redis(t *testing.T, args ...string) net.Addr {
 	addr := &net.UnixAddr{Net: "unix", Name: filepath.Join(dir, "s")}
 	cmd := exec.Command("redis-server", append([]string{"--port", "0", "--unixsocket", addr.Name,
 		"--save", "", "--appendonly", "no", "--dir", dir}, args...)...)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("redis-server: %s", &log)
-		}
-	})
-	for range 500 {
-		if c, err := net.Dial("unix", addr.Name); err == nil {
-			c.Close()
-			return addr
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Fatal("redis-server does not listen")
-	return nil
+	blackbox.Serve(t, addr, cmd)
+	return addr
 }
 
 // sameCommands are answered by Redis and by us with the same bytes. Each begins

@@ -5,18 +5,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"flag"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/seed-20e08ac4/asyncore/internal/dnstest"
 	"github.com/seed-20e08ac4/asyncore/socket"
 )
 
@@ -25,33 +22,8 @@ var update = flag.Bool("update", false, "write testdata/session.txt anew")
 // offline is a resolver that knows testdata's files and nothing else.
 var offline = &socket.Resolver{
 	Files: os.DirFS("testdata/etc"),
-	DNS:   &net.Resolver{PreferGo: true, Dial: dialNobody},
+	DNS:   dnstest.Nobody(),
 	Host:  func() (string, error) { return "homer", nil },
-}
-
-// dialNobody connects to a DNS server that knows no name, as by TCP.
-func dialNobody(context.Context, string, string) (net.Conn, error) {
-	c, s := net.Pipe()
-	go func() {
-		defer s.Close()
-		for {
-			var size [2]byte
-			if _, err := io.ReadFull(s, size[:]); err != nil {
-				return
-			}
-			p := make([]byte, binary.BigEndian.Uint16(size[:]))
-			var m dnsmessage.Message
-			if _, err := io.ReadFull(s, p); err != nil || m.Unpack(p) != nil {
-				return
-			}
-			m.Response, m.RCode, m.Additionals = true, dnsmessage.RCodeNameError, nil
-			if p, err := m.AppendPack(size[:]); err == nil {
-				binary.BigEndian.PutUint16(p, uint16(len(p)-len(size)))
-				s.Write(p)
-			}
-		}
-	}()
-	return c, nil
 }
 
 // TestSession runs the command lines of testdata/session.txt, which has after each

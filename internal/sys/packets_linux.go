@@ -26,9 +26,9 @@ type packetHead struct {
 	size uint32
 }
 
-// credSize is that of a control message with the sender's credentials, and of no
+// credSpace is that of a control message with the sender's credentials, and of no
 // other one besides: there must be no room for descriptors, which nobody would
-// close.
+// close. credSize is at least as much.
 var credSpace = unix.CmsgSpace(unix.SizeofUcred)
 
 const credSize = 32
