@@ -15,6 +15,8 @@ const (
 	directWrite = 16 << 10
 	// corkSize is the room for what the callbacks of one dispatch write.
 	corkSize = 64 << 10
+	// shortPart is how much is copied at once of what lies in the input.
+	shortPart = 64
 	// pullSize is how much a producer is asked for at a time.
 	pullSize = 64 << 10
 	// restMark is how many producers, and blocks between them, may wait before output
@@ -115,8 +117,12 @@ func (c *Conn) Writev(parts ...[]byte) error {
 		return c.writev(parts, n)
 	}
 	out := c.out
-	for _, p := range parts {
-		out = append(out, p...)
+	if len(parts) == 2 { // a line and its end, mostly
+		out = append(c.add(out, parts[0]), parts[1]...)
+	} else {
+		for _, p := range parts {
+			out = c.add(out, p)
+		}
 	}
 	c.out = c.out[:len(out)]
 	c.queued += n
@@ -124,11 +130,24 @@ func (c *Conn) Writev(parts ...[]byte) error {
 	return nil
 }
 
-// hasRoom tells whether n bytes can be put behind others that wait, and nothing
+// add is append, where hasRoom was true. Of what lies in the input it copies so many
+// bytes each time that a short p is among them: a branch on the length of a line is
+// mostly predicted wrongly.
+func (c *Conn) add(out, p []byte) []byte {
+	at := int(uintptr(unsafe.Pointer(unsafe.SliceData(p))) - uintptr(unsafe.Pointer(unsafe.SliceData(c.input))))
+	if len(p) > shortPart || at < 0 || at > len(c.input)-shortPart {
+		return append(out, p...)
+	}
+	block := [shortPart]byte(c.input[at:]) // a copy of its own, else the compiler calls memmove for both
+	*(*[shortPart]byte)(out[len(out):cap(out)]) = block
+	return out[:len(out)+len(p)]
+}
+
+// hasRoom tells whether add can put n bytes behind others that wait, and nothing
 // comes of that: so it is with all but the first answer of many.
 func (c *Conn) hasRoom(n int) bool {
 	return !c.e.Debug && // which checks the goroutine first
-		c.queued > 0 && c.queued+n <= c.water.calm && len(c.out)+n <= cap(c.out) && c.rest == nil &&
+		c.queued > 0 && c.queued+n <= c.water.calm && len(c.out)+n+shortPart <= cap(c.out) && c.rest == nil &&
 		!c.is(ended|finished|draining|detaching|shutWanted|noWrite|broken|heard) &&
 		uint64(c.e.Buffered)+uint64(n) <= uint64(c.e.MaxBuffered)
 }

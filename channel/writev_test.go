@@ -4,6 +4,8 @@ package channel_test
 
 import (
 	"bytes"
+	"io"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -48,4 +50,65 @@ func TestWritevAfterFailure(t *testing.T) {
 		t.Errorf("first part failed (%d sends, error %v, close %v), and the peer has got %d bytes: %.1q", sends, werr, reason, n, buf[:n])
 	}
 	unix.Close(fds[1])
+}
+
+// What a callback writes of its own input is copied as it stands, whatever lies
+// beside it, at every place and of every length.
+func TestWritevOfInput(t *testing.T) {
+	r := newRig(t, loop.Config{})
+	in := noise(150)
+	var want []byte
+	nc, _ := r.pair("tcp", &channel.Handler{Read: func(c *channel.Conn, p []byte) {
+		if len(p) < len(in) {
+			c.Unread(p)
+			return
+		}
+		write := func(parts ...[]byte) {
+			want = append(want, bytes.Join(parts, nil)...)
+			if err := c.Writev(parts...); err != nil {
+				t.Error(err)
+			}
+		}
+		for at := range len(p) + 1 {
+			for n := range min(70, len(p)-at+1) {
+				part := p[at:][:n:n]
+				write(part)
+				write(part, []byte("\n"))
+				write(part, []byte("\r\n"))
+				write([]byte("<"), part, nil, part, []byte(">"))
+			}
+		}
+		c.Close()
+	}})
+	send(t, nc, string(in[:100])) // if it does not come in one piece, a tail is the input
+	send(t, nc, string(in[100:]))
+	all, err := io.ReadAll(nc)
+	r.do(func() {
+		if err != nil || !bytes.Equal(all, want) {
+			t.Errorf("client read %d bytes, %v, want %d", len(all), err, len(want))
+		}
+	})
+}
+
+// Of other slices nothing is read but what they have: their array may be in use. The
+// race detector would tell.
+func TestWritevReadsNoFurther(t *testing.T) {
+	r := newRig(t, loop.Config{})
+	nc, _ := r.pair("tcp", &channel.Handler{Read: func(c *channel.Conn, p []byte) {
+		array := []byte(strings.Repeat("x", 200))
+		done := make(chan bool)
+		go func() {
+			for i := range array[10:] {
+				array[10+i] = 'z'
+			}
+			close(done)
+		}()
+		for range 3 {
+			c.Writev(array[:10], []byte("\r\n"))
+		}
+		<-done
+		c.Close()
+	}})
+	send(t, nc, strings.Repeat("y", 200))
+	wantAll(t, nc, []byte(strings.Repeat("xxxxxxxxxx\r\n", 3)))
 }

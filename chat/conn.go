@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -247,8 +246,9 @@ func (c *Conn) plain(p []byte, left int) (rest []byte, _ int) {
 		return p, left
 	}
 	delim, limit, strip := t.delim, t.limit, t.kind == line
+	end := 0
 	for c.changed = false; left > 0 && !c.changed && c.conn.Reading(); left-- {
-		end := bytes.IndexByte(p, delim[k-1]) + 1
+		end = index(p, delim[k-1], end) + 1
 		body := end - k
 		if end == 0 || body > limit || !ends(p[:end], delim) {
 			break

@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 )
 
 // framer cuts a stream into frames. It does no I/O and holds no input: next is
@@ -138,6 +139,29 @@ func find(p []byte, from int, d string) int {
 		}
 	}
 	return -1
+}
+
+// index is bytes.IndexByte for one frame after the other, of which the last had so
+// many bytes. If that was short, it looks at the next 64 without a branch on where
+// b is in them, which would mostly be predicted wrongly.
+func index(p []byte, b byte, last int) int {
+	if last > 4 && last <= 64 && len(p) >= 64 {
+		q, s := (*[64]byte)(p), uint64(b)*0x0101_0101_0101_0101
+		found := equal(q[0:], s) | equal(q[8:], s)<<8 | equal(q[16:], s)<<16 | equal(q[24:], s)<<24 |
+			equal(q[32:], s)<<32 | equal(q[40:], s)<<40 | equal(q[48:], s)<<48 | equal(q[56:], s)<<56
+		if found != 0 {
+			return bits.TrailingZeros64(found)
+		}
+	}
+	return bytes.IndexByte(p, b)
+}
+
+// equal has a bit for each of p's first 8 bytes, the lowest for the first one: set
+// for the first byte that equals that of s, not before it, and behind it perhaps.
+func equal(p []byte, s uint64) uint64 {
+	x := binary.LittleEndian.Uint64(p) ^ s
+	zero := (x - 0x0101_0101_0101_0101) &^ x & 0x8080_8080_8080_8080 // the top bit of a byte
+	return zero * 0x0002_0408_1020_4081 >> 56                        // those side by side
 }
 
 // ends tells whether p, which ends with d's last byte, ends with all of d.

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -680,4 +681,52 @@ func FuzzModes(f *testing.F) {
 		}
 		cut(t, s, terms, collect, cuts(segments))
 	})
+}
+
+// index gives what bytes.IndexByte does, wherever b is, whatever is around it and
+// however long the frame before was. Next to b are those bytes that a sloppy
+// comparison takes for it.
+func TestIndex(t *testing.T) {
+	lasts := []int{0, 4, 5, 64, 65, math.MaxInt}
+	check := func(p []byte, b byte) {
+		for _, last := range lasts {
+			if got, want := index(p, b, last), bytes.IndexByte(p, b); got != want {
+				t.Fatalf("index(%q, %#x, %d) = %d, want %d", p, b, last, got, want)
+			}
+		}
+	}
+	room := make([]byte, 8+140)
+	for b := range 256 {
+		b := byte(b)
+		for _, other := range []byte{b ^ 1, b ^ 0x80, b + 1, b - 1, b ^ 0xff} {
+			for i := range room {
+				room[i] = other
+			}
+			for at := range 66 {
+				p := room[at%8:][:66]
+				check(p, b)
+				p[at] = b
+				check(p, b)
+				p[at] = other
+			}
+		}
+	}
+	for size := range 140 {
+		for offset := range 8 {
+			p := room[offset:][:size]
+			clear(p)
+			check(p, 1)
+			for at := range p {
+				p[at] = 1
+				room[offset+size] = 1 // not p's
+				check(p, 1)
+				for next := at + 1; offset == 0 && next < size; next++ {
+					p[next] = 1
+					check(p, 1)
+					p[next] = 0
+				}
+				p[at] = 0
+			}
+		}
+	}
 }

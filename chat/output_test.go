@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -267,4 +269,47 @@ func TestProducerAndInput(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// Lines of all lengths, in pieces of all sizes, come one by one and go back as they
+// came. They have much in them that could be taken for their end.
+func TestEchoLines(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, end := range []string{"\n", "\r\n", "\r\r\n", "ab\x00"} {
+		for _, longest := range []int{1, 8, 60, 70, 300} {
+			var b []byte
+			for range 500 {
+				for range rng.IntN(longest) {
+					b = append(b, "\n\r\v\x8aab\x00\x01\x80xyz"[rng.IntN(12)])
+				}
+				b = append(b, end...)
+			}
+			stream := string(b)
+			want := strings.SplitAfter(stream, end)
+			want = want[:len(want)-1]
+			r := newRig(t, loopConfig)
+			var got []string
+			c, _, p := r.open(chat.Handler{Message: func(c *chat.Conn, line []byte) {
+				if cap(line) != len(line) {
+					t.Errorf("a line has room for %d bytes behind it", cap(line)-len(line))
+				}
+				got = append(got, string(line)+end)
+				c.Push(line, []byte(end))
+			}})
+			c.SetTerminator(chat.Delim(end))
+			var echo []byte
+			for rest := stream; rest != ""; {
+				n := p.sendSome(rest[:min(len(rest), 1+rng.IntN(4000))])
+				rest = rest[n:]
+				r.turn()
+				some, _ := p.recv()
+				echo = append(echo, some...)
+			}
+			some, _ := p.hears()
+			if echo = append(echo, some...); string(echo) != stream || !slices.Equal(got, want) {
+				t.Errorf("%q, up to %d bytes: %d lines, want %d; %d bytes back, want %d",
+					end, longest, len(got), len(want), len(echo), len(stream))
+			}
+		}
+	}
 }
