@@ -176,7 +176,9 @@ func (a *attempt) connect() {
 			e.Arm(&a.timer, a, core.Later(e.Now(), a.backoff))
 			return
 		}
-		fallthrough // ports are exhausted
+		// No port is free. As it is, the error would pass for a timeout.
+		a.fail(os.NewSyscallError("connect", syscall.EADDRNOTAVAIL))
+		return
 	default:
 		a.fail(os.NewSyscallError("connect", errno))
 		return

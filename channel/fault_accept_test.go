@@ -60,6 +60,7 @@ func TestFaultAccept(t *testing.T) {
 	for id, errnos := range map[string][]syscall.Errno{
 		"18": {syscall.EMFILE, syscall.ENFILE},
 		"19": {syscall.ENOBUFS, syscall.ENOMEM},
+		"21": {syscall.EPERM}, // a security module's: the connection stays where it is
 	} {
 		for _, e := range errnos {
 			faultEach(t, id+" "+faultErrno(e)+" on accept", func(t *testing.T, w *faultWorld) {
@@ -161,7 +162,6 @@ func TestFaultAccept(t *testing.T) {
 		for _, e := range []syscall.Errno{
 			syscall.ECONNABORTED, syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH,
 			syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.ECONNRESET,
-			syscall.EPERM, // 21, a firewall
 		} {
 			faultOnce(t, faultErrno(e), func(t *testing.T, w *faultWorld) {
 				w.manual()
@@ -330,7 +330,7 @@ func TestFaultListen(t *testing.T) {
 		{faultsys.Socket, syscall.EAFNOSUPPORT}, {faultsys.Socket, syscall.EMFILE},
 		{faultsys.SetOption, syscall.EINVAL},
 		{faultsys.Bind, syscall.EADDRINUSE}, {faultsys.Bind, syscall.EADDRNOTAVAIL}, {faultsys.Bind, syscall.EACCES},
-		{faultsys.Listen, syscall.EADDRINUSE},
+		{faultsys.Listen, syscall.EADDRINUSE}, {faultsys.LocalAddr, syscall.ENOBUFS},
 		{faultsys.Add, syscall.ENOSPC}, {faultsys.Add, syscall.ENOMEM},
 	} {
 		id := "28 "
@@ -351,7 +351,7 @@ func TestFaultListen(t *testing.T) {
 	for _, c := range []struct {
 		call  faultsys.Call
 		errno syscall.Errno
-	}{{faultsys.Chmod, syscall.EPERM}, {faultsys.Listen, syscall.EOPNOTSUPP}, {faultsys.Add, syscall.ENOSPC}} {
+	}{{faultsys.Chmod, syscall.EPERM}, {faultsys.Listen, syscall.EOPNOTSUPP}, {faultsys.LocalAddr, syscall.ENOBUFS}, {faultsys.Add, syscall.ENOSPC}} {
 		faultOnce(t, "31 nothing is left after a failure: "+string(c.call), func(t *testing.T, w *faultWorld) {
 			path := filepath.Join(t.TempDir(), "s")
 			w.f.Fail(c.call, c.errno)
@@ -364,15 +364,6 @@ func TestFaultListen(t *testing.T) {
 			}
 		})
 	}
-	faultOnce(t, "31 the kernel does not tell the address", func(t *testing.T, w *faultWorld) {
-		path := filepath.Join(t.TempDir(), "s")
-		w.f.Fail(faultsys.LocalAddr, syscall.ENOBUFS)
-		ln := w.listen("unix", path, &channel.ListenConfig{}, func() *channel.Handler { return nil })
-		ln.Close()
-		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the path is still there: %v", err)
-		}
-	})
 	faultOnce(t, "28 a system without IPv6", func(t *testing.T, w *faultWorld) {
 		w.f.Fail(faultsys.Socket, syscall.EAFNOSUPPORT, faultsys.Times(1))
 		ln := w.listen("tcp", ":0", &channel.ListenConfig{}, func() *channel.Handler { return nil })
@@ -474,6 +465,13 @@ func TestFaultDial(t *testing.T) {
 		w.dial("tcp", "127.0.0.1:1", channel.Dialer{}, channel.Handler{}).waitClosed(syscall.ECONNREFUSED)
 		w.dial("tcp", "no address", channel.Dialer{}, channel.Handler{}).waitClosed(faultAny)
 	})
+	faultEach(t, "28 no port is free", func(t *testing.T, w *faultWorld) {
+		w.f.Fail(faultsys.Connect, syscall.EAGAIN)
+		w.dial("tcp", "127.0.0.1:1", channel.Dialer{}, channel.Handler{}).waitClosed(syscall.EADDRNOTAVAIL)
+		if c, err := channel.DialPacket(w.l, "udp", "127.0.0.1:1", &channel.PacketHandler{}); c != nil || !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Errorf("DialPacket: %v, %v", c, err)
+		}
+	})
 	faultEach(t, "27 a Unix listener's queue is full", func(t *testing.T, w *faultWorld) {
 		path := filepath.Join(t.TempDir(), "s")
 		server, addr := faultServer(t, &net.UnixAddr{Name: path, Net: "unix"}, 0)
@@ -511,7 +509,7 @@ func TestFaultDial(t *testing.T) {
 		errno syscall.Errno
 	}{
 		{faultsys.Socket, syscall.EAFNOSUPPORT}, {faultsys.Socket, syscall.EMFILE}, {faultsys.Bind, syscall.EADDRINUSE},
-		{faultsys.Bind, syscall.EACCES}, {faultsys.Connect, syscall.EADDRNOTAVAIL}, {faultsys.Connect, syscall.EAGAIN},
+		{faultsys.Bind, syscall.EACCES}, {faultsys.Connect, syscall.EADDRNOTAVAIL},
 		{faultsys.Connect, syscall.ENETUNREACH}, {faultsys.PeerAddr, syscall.EINVAL}, {faultsys.Add, syscall.ENOSPC},
 	} {
 		faultOnce(t, "28 "+string(c.call)+" "+faultErrno(c.errno), func(t *testing.T, w *faultWorld) {

@@ -195,6 +195,13 @@ func (w *faultWorld) faultFull() {
 	})
 }
 
+// unwritable has the poller tell of no room, where the kernel has some.
+func (w *faultWorld) unwritable() {
+	w.f.Mangle(func(batch []asyncore.Event) []asyncore.Event {
+		return slices.DeleteFunc(batch, func(ev asyncore.Event) bool { return ev.Ready == asyncore.Writable })
+	})
+}
+
 // run is l.Run, for the scenarios that are about how it ends.
 func (w *faultWorld) run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), faultPatience)

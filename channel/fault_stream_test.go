@@ -342,6 +342,57 @@ func TestFaultStall(t *testing.T) {
 			t.Errorf("stalled after %v, want 60 s", took)
 		}
 	})
+	faultEach(t, "102 room that no poller tells of", func(t *testing.T, w *faultWorld) {
+		w.manual()
+		r, p := w.accept(channel.Handler{})
+		w.f.Limit(faultsys.Send, 1000)
+		w.unwritable()
+		msg := faultBytes(5000)
+		start := w.l.Now()
+		r.c.Write(msg)
+		w.wants(p, msg, false)
+		if took := w.l.Now() - start; took < 4*time.Minute || took > 5*time.Minute {
+			t.Errorf("took %v, want a thousand bytes for each write timeout", took)
+		}
+		if r.closes > 0 {
+			t.Errorf("closed with %v", r.err)
+		}
+	})
+	faultEach(t, "102 room that no poller tells of, and an idle timeout", func(t *testing.T, w *faultWorld) {
+		w.manual()
+		r, p := w.accept(channel.Handler{})
+		w.f.Limit(faultsys.Send, 1000)
+		w.unwritable()
+		r.c.SetIdleTimeout(time.Minute)
+		msg := faultBytes(5000)
+		r.c.Write(msg)
+		w.wants(p, msg, false)
+		start := w.l.Now()
+		r.waitClosed(channel.ErrIdle)
+		if took := w.l.Now() - start; took < 50*time.Second || took > 2*time.Minute {
+			t.Errorf("idle for %v, want a minute", took)
+		}
+	})
+	faultEach(t, "102 a full pipe that somebody has made blocking", func(t *testing.T, w *faultWorld) {
+		w.manual()
+		pr, pw, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pr.Close()
+		r := w.open(pw, channel.Handler{})
+		r.c.Write(make([]byte, 1<<20))
+		w.settle()
+		raw, _ := pw.SyscallConn()
+		raw.Control(func(fd uintptr) { unix.SetNonblock(int(fd), false) })
+		stop := time.AfterFunc(5*time.Second, func() {
+			t.Error("the loop waits for the pipe")
+			pr.Close()
+		})
+		r.waitClosed(channel.ErrStalled)
+		stop.Stop()
+		pw.Close()
+	})
 	faultOnce(t, "102 progress puts the write timeout off", func(t *testing.T, w *faultWorld) {
 		w.manual()
 		r, p := w.accept(channel.Handler{})

@@ -214,9 +214,11 @@ func (ln *Listener) bind(a sys.Addr, address string) error {
 	if errno := s.Listen(fd, backlog); errno != 0 {
 		return os.NewSyscallError("listen", errno)
 	}
-	if local, errno := s.LocalAddr(fd); errno == 0 {
-		ln.local = local
+	local, errno := s.LocalAddr(fd)
+	if errno != 0 {
+		return os.NewSyscallError("getsockname", errno)
 	}
+	ln.local = local
 	return nil
 }
 
@@ -470,7 +472,7 @@ func (ln *Listener) acceptOne() bool {
 			ln.pause = 0 // all who waited are in: the shortage is over
 		}
 		return false
-	case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO, syscall.EPERM,
+	case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO,
 		syscall.ENOPROTOOPT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENETDOWN,
 		syscall.ENETUNREACH, syscall.EOPNOTSUPP, syscall.ECONNRESET, syscall.ETIMEDOUT, enonet:
 		return true // that connection is gone; the next one need not be
@@ -482,7 +484,7 @@ func (ln *Listener) acceptOne() bool {
 		ln.e.Log(slog.LevelError, "listener failed", slog.Any("err", err))
 		ln.close(err)
 		return false
-	default: // EMFILE, ENFILE, ENOBUFS, ENOMEM, and what nobody has thought of
+	default: // EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM of a security module, and what nobody has thought of
 		ln.starve(os.NewSyscallError("accept", errno))
 		ln.e.Starved(ln.token)
 		return false

@@ -125,32 +125,31 @@ type PacketConn struct {
 	reason      error
 }
 
-func (hb *hub) newPacketConn(fd int, h *PacketHandler, network string, kind sys.Kind) *PacketConn {
+// newPacketConn is for a socket with the address local.
+func (hb *hub) newPacketConn(fd int, h *PacketHandler, network string, kind sys.Kind, local sys.Addr) *PacketConn {
 	hb.ids++
 	c := &PacketConn{hub: hb, h: h, network: network, id: hb.ids, fd: fd, kind: kind, max: maxPacket,
 		maxPackets: packetLimit, maxBytes: packetBytesLimit, active: hb.e.Now()}
 	c.token = hb.e.Register((*packetSource)(c), fd)
-	s := hb.e.Sys
-	c.local, _ = s.LocalAddr(fd)
-	if c.local.Path == "@" { // x/sys's way to say that it has no name
-		c.local.Path = ""
-	}
-	c.family = c.local.Family
+	c.local, c.family = named(local), local.Family
 	if kind == sys.Sequenced {
-		s.SetOption(fd, sys.PacketEnd, 1)
+		hb.e.Sys.SetOption(fd, sys.PacketEnd, 1)
 		c.connected = true
-	}
-	if peer, errno := s.PeerAddr(fd); errno == 0 {
-		if peer.Path == "@" {
-			peer.Path = ""
-		}
-		c.connect(peer)
 	}
 	return c
 }
 
 func (c *PacketConn) connect(peer sys.Addr) {
+	peer = named(peer)
 	c.connected, c.remote, c.peer = true, peer, packetFrom(peer)
+}
+
+// named undoes x/sys's way to say that a Unix socket has no name.
+func named(a sys.Addr) sys.Addr {
+	if a.Path == "@" {
+		a.Path = ""
+	}
+	return a
 }
 
 func packetFrom(a sys.Addr) PacketAddr {
@@ -443,10 +442,16 @@ func (s *packetSource) Expire() {
 		return
 	}
 	now := c.e.Now()
+	if c.full && len(c.out) > c.head && (c.stale(c.out[c.head]) <= now || c.idleOver(now) || c.draining && c.limit <= now) {
+		c.full = false // there may be room of which no poller tells: see Conn's
+		if c.flush(); c.ended {
+			return
+		}
+	}
 	switch {
 	case c.draining && c.limit <= now:
 		c.end(ErrStalled)
-	case c.idle > 0 && core.Later(c.active, c.idle) <= now:
+	case c.idleOver(now):
 		c.end(ErrIdle)
 	case c.broken != nil && core.Later(c.progress, writeTimeout) <= now:
 		c.end(c.broken) // paused, or its end would have come
@@ -467,6 +472,10 @@ func (s *packetSource) Expire() {
 	}
 	c.rearm()
 	c.watch()
+}
+
+func (c *PacketConn) idleOver(now int64) bool {
+	return c.idle > 0 && core.Later(c.active, c.idle) <= now
 }
 
 // Drain closes a PacketConn on which nothing is under way, as far as one can see.

@@ -920,3 +920,23 @@ func TestPacketStalledBehindOthers(t *testing.T) {
 		t.Errorf("told of %d after %v: %v", len(r.errs), w.l.Now()-began, r.errs)
 	}
 }
+
+// Without its own address, or its peer's, a socket of packets is of no use.
+func TestPacketAddressUnknown(t *testing.T) {
+	faultEach(t, "udp4", func(t *testing.T, w *faultWorld) {
+		peer := packetPeer(t, "udp4")
+		for _, call := range []faultsys.Call{faultsys.LocalAddr, faultsys.PeerAddr} {
+			w.f.Fail(call, syscall.ENOBUFS)
+			if c, err := channel.ListenPacket(w.l, "udp4", "127.0.0.1:0", &channel.PacketHandler{}); c != nil || !errors.Is(err, syscall.ENOBUFS) {
+				t.Errorf("%s, ListenPacket: %v, %v", call, c, err)
+			}
+			if c, err := channel.DialPacket(w.l, "udp4", peer.LocalAddr().String(), &channel.PacketHandler{}); c != nil || !errors.Is(err, syscall.ENOBUFS) {
+				t.Errorf("%s, DialPacket: %v, %v", call, c, err)
+			}
+			w.f.Heal(call)
+		}
+		if open := w.f.Open(); len(open) > 0 {
+			t.Errorf("left open: %v", open)
+		}
+	})
+}

@@ -206,7 +206,10 @@ func (s *packetSocket) dial(d *Dialer, from, to sys.Addr, address string) error 
 	}
 	errno := s.e.Sys.Connect(s.fd, to)
 	if errno == syscall.EAGAIN {
-		return fmt.Errorf("connect: %w", errBacklog)
+		if to.Family == sys.Unix {
+			return fmt.Errorf("connect: %w", errBacklog)
+		}
+		errno = syscall.EADDRNOTAVAIL // no port is free
 	}
 	return os.NewSyscallError("connect", errnoOrNil(errno))
 }
@@ -214,7 +217,18 @@ func (s *packetSocket) dial(d *Dialer, from, to sys.Addr, address string) error 
 // newPackets makes a PacketConn of a socket that is ready, and puts it on the loop.
 // An error leaves the socket alone.
 func (hb *hub) newPackets(fd int, h *PacketHandler, network string, kind sys.Kind) (*PacketConn, error) {
-	c := hb.newPacketConn(fd, h, network, kind)
+	local, errno := hb.e.Sys.LocalAddr(fd)
+	if errno != 0 {
+		return nil, os.NewSyscallError("getsockname", errno)
+	}
+	peer, unconnected := hb.e.Sys.PeerAddr(fd)
+	if unconnected != 0 && unconnected != syscall.ENOTCONN && unconnected != syscall.EINVAL { // the latter on macOS, after an end
+		return nil, os.NewSyscallError("getpeername", unconnected)
+	}
+	c := hb.newPacketConn(fd, h, network, kind, local)
+	if unconnected == 0 {
+		c.connect(peer)
+	}
 	c.watch()
 	if err := c.e.Apply(c.token); err != nil {
 		c.e.Unregister(c.token)
@@ -329,7 +343,7 @@ var discardPackets = &PacketHandler{}
 
 // welcomePackets is welcome for a connection of sequenced packets.
 func (ln *Listener) welcomePackets(fd int, from sys.Addr) {
-	c := ln.newPacketConn(fd, discardPackets, ln.network, sys.Sequenced)
+	c := ln.newPacketConn(fd, discardPackets, ln.network, sys.Sequenced, ln.local)
 	c.connect(from) // it may have gone already
 	c.ln = ln
 	ln.open++

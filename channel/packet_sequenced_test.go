@@ -4,6 +4,7 @@ package channel_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -376,5 +377,46 @@ func TestSequencedListen(t *testing.T) {
 	ln.Close()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the path is still there: %v", err)
+	}
+}
+
+// A slow peer takes packets before any poller tells of room.
+func TestSequencedRoom(t *testing.T) {
+	for _, idle := range []time.Duration{0, 45 * time.Second} {
+		faultEach(t, fmt.Sprintf("idle timeout %v", idle), func(t *testing.T, w *faultWorld) {
+			w.manual()
+			r, fd := seqPeer(t, w, channel.PacketHandler{})
+			r.c.SetIdleTimeout(idle)
+			w.unwritable()
+			var texts []string
+			for n := 0; n == 0; n, _ = r.c.Buffered() {
+				text := string(faultBytes(1000 + len(texts)))
+				texts = append(texts, text)
+				if _, err := r.c.Write([]byte(text)); err != nil {
+					t.Fatal(err)
+				}
+				w.turn(0)
+			}
+			for range 5 {
+				texts = append(texts, "more")
+				r.c.Write([]byte("more"))
+			}
+			buf := make([]byte, 10000)
+			next := w.l.Now()
+			for n := 1; n > 0; n, _ = r.c.Buffered() {
+				if next <= w.l.Now() {
+					next += 10 * time.Second
+					n, err := unix.Read(fd, buf)
+					if err != nil || string(buf[:n]) != texts[0] {
+						t.Fatalf("%d bytes, %v, want %d; closed with %v", n, err, len(texts[0]), r.err)
+					}
+					texts = texts[1:]
+				}
+				w.turn(time.Second)
+			}
+			if r.closes > 0 {
+				t.Errorf("closed with %v", r.err)
+			}
+		})
 	}
 }

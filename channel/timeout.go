@@ -99,6 +99,17 @@ func (s *source) Expire() {
 	}
 	now := c.e.Now()
 	_, over := c.deadlines(now)
+	if (over == ErrStalled || over == ErrIdle) && c.is(full) && c.waiting() && (!c.is(isFile) || c.nonblocking()) {
+		// Linux tells of room when a third of the buffer is free, and a slow reader
+		// may need longer than this for that. A write knows.
+		c.state &^= full
+		c.flush()
+		c.watch()
+		if c.is(ended | finished) {
+			return
+		}
+		_, over = c.deadlines(now)
+	}
 	switch {
 	case over == errDialTimeout:
 		c.dial.timedOut()
