@@ -110,7 +110,7 @@ func newOn(c Config, s sys.System) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{e: e, epoch: s.Now()}
-	l.pool.init(or(c.Workers, 4), c.MaxPosts)
+	l.pool.init(or(c.Workers, 4), c.MaxPosts, s.Go)
 	return l, nil
 }
 

@@ -48,9 +48,10 @@ type pool struct {
 	most    int // running
 	room    int // in queue
 	closed  bool
+	start   func(func()) // as go does
 }
 
-func (p *pool) init(most, room int) { p.most, p.room = most, room }
+func (p *pool) init(most, room int, start func(func())) { p.most, p.room, p.start = most, room, start }
 
 func (p *pool) add(job func()) error {
 	p.mu.Lock()
@@ -60,7 +61,7 @@ func (p *pool) add(job func()) error {
 		return ErrClosed
 	case p.running < p.most:
 		p.running++
-		go p.run(job)
+		p.start(func() { p.run(job) })
 	case len(p.queue) >= p.room:
 		return ErrFull
 	default:
@@ -84,7 +85,7 @@ func (p *pool) next() {
 	job := p.queue[0]
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
-	go p.run(job)
+	p.start(func() { p.run(job) })
 }
 
 func (p *pool) close() {

@@ -3,6 +3,14 @@
 // what the poller reports. It keeps a ledger of the descriptors that it has
 // given out, and can put the clock into the test's hands.
 //
+// There are two ways to make a call fail. [Sys.Fail] and [Sys.Limit] are for a test
+// that knows what it wants: the call does not reach the kernel, and nothing
+// else changes. [Sys.Inject] is for faults that nobody has thought of one by
+// one: it leaves the world as a kernel would that gives this answer. What it
+// may answer is in [Legal].
+//
+// Go and Lookup pass through: they are no system calls, and run elsewhere.
+//
 // Like every System it belongs to the goroutine of its loop, which in a test
 // is best the test's own.
 package faultsys
@@ -10,7 +18,6 @@ package faultsys
 import (
 	"slices"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/seed-20e08ac4/asyncore"
@@ -58,18 +65,32 @@ const (
 	Exited   Call = "waitid"
 	IsMaster Call = "TIOCGPTN"
 
+	OpenPoller Call = "poller open"
+
 	Add    Call = "poller add"
 	Modify Call = "poller modify"
 	Remove Call = "poller remove"
 	Wait   Call = "poller wait"
 )
 
+// T is whom a Sys tells what it finds wrong, a [testing.TB] for instance.
+type T interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Cleanup(func())
+}
+
 // Sys is the System. Make it with New.
 type Sys struct {
 	sys.System
-	t      testing.TB
+	t      T
 	rules  []*rule
 	counts map[Call]int
+
+	calls  int // that can fail
+	onCall func(n int, c Call, fd int)
+	decide func(c Call, fd int) (syscall.Errno, int)
+	dead   map[int]*death
 
 	open   map[int]bool // given out, not closed yet
 	closed map[int]bool // closed, not given out again
@@ -86,9 +107,17 @@ var _ sys.System = (*Sys)(nil)
 
 // New wraps s. When the test ends, every descriptor and poller that Sys has
 // given out must have been closed; one that is closed twice, or used after it
-// was closed, fails the test at once.
-func New(t testing.TB, s sys.System) *Sys {
-	f := &Sys{System: s, t: t, counts: map[Call]int{}, open: map[int]bool{}, closed: map[int]bool{}, tokens: map[int]uint64{}}
+// was closed, is told at once.
+func New(t T, s sys.System) *Sys {
+	f := &Sys{
+		System: s,
+		t:      t,
+		counts: map[Call]int{},
+		dead:   map[int]*death{},
+		open:   map[int]bool{},
+		closed: map[int]bool{},
+		tokens: map[int]uint64{},
+	}
 	t.Cleanup(func() {
 		if left := f.Open(); len(left) > 0 {
 			t.Errorf("descriptors left open: %v", left)
@@ -156,6 +185,7 @@ func (f *Sys) Count(c Call) int { return f.counts[c] }
 // where there is none.
 func (f *Sys) fault(c Call, fd int) (errno syscall.Errno, limit int) {
 	f.counts[c]++
+	f.number(c, fd)
 	for _, r := range f.rules {
 		if r.call != c || r.times == 0 || r.fd >= 0 && r.fd != fd {
 			continue
@@ -172,7 +202,7 @@ func (f *Sys) fault(c Call, fd int) (errno syscall.Errno, limit int) {
 		}
 		return 0, r.limit
 	}
-	return 0, -1
+	return f.injected(c, fd)
 }
 
 // use is fault for a call on a descriptor, which must not be a closed one.
@@ -199,7 +229,7 @@ func (f *Sys) Steal(fd int) {
 	if !f.open[fd] {
 		f.t.Errorf("stealing descriptor %d, which is not open", fd)
 	}
-	delete(f.open, fd)
+	f.gone(fd)
 	f.System.Close(fd)
 }
 
@@ -212,7 +242,13 @@ func (f *Sys) Take(fd int) {
 	if !f.open[fd] {
 		f.t.Errorf("descriptor %d was given away, but is not open", fd)
 	}
+	f.gone(fd)
+}
+
+// gone strikes a descriptor out.
+func (f *Sys) gone(fd int) {
 	delete(f.open, fd)
+	delete(f.dead, fd)
 }
 
 func (f *Sys) opened(fd int, errno syscall.Errno) (int, syscall.Errno) {
@@ -232,7 +268,7 @@ func (f *Sys) Close(fd int) syscall.Errno {
 		f.t.Errorf("close of descriptor %d, which is not open", fd)
 		return syscall.EBADF
 	}
-	delete(f.open, fd)
+	f.gone(fd)
 	f.closed[fd] = true
 	if e := f.System.Close(fd); errno == 0 {
 		errno = e
@@ -258,6 +294,9 @@ func (f *Sys) Accept(fd int, from *sys.Addr) (int, syscall.Errno) {
 	if errno, _ := f.use(Accept, fd); errno != 0 {
 		return -1, errno
 	}
+	if f.dead[fd] != nil {
+		return -1, syscall.EINVAL
+	}
 	return f.opened(f.System.Accept(fd, from))
 }
 
@@ -277,7 +316,18 @@ func (f *Sys) move(c Call, fd int, p []byte, call func(int, []byte) (int, syscal
 	if limit >= 0 && limit < len(p) {
 		p = p[:limit]
 	}
-	return call(fd, p)
+	d := f.dead[fd]
+	switch {
+	case d == nil:
+		return call(fd, p)
+	case c == Send || c == Write:
+		return 0, d.output()
+	case d.cut:
+		return d.input(0)
+	default:
+		n, _ := call(fd, p)
+		return d.input(n)
+	}
 }
 
 func (f *Sys) Recv(fd int, p []byte) (int, syscall.Errno) {
@@ -301,6 +351,9 @@ func (f *Sys) SendFile(fd, file, n int) (int, syscall.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
+	if d := f.dead[fd]; d != nil {
+		return 0, d.output()
+	}
 	if limit >= 0 {
 		n = min(n, limit)
 	}
@@ -316,7 +369,18 @@ func (f *Sys) movePackets(c Call, fd int, ps []sys.Packet, call func([]sys.Packe
 	if limit >= 0 && limit < len(ps) {
 		ps = ps[:limit]
 	}
-	return call(ps)
+	d := f.dead[fd]
+	switch {
+	case d == nil:
+		return call(ps)
+	case c == SendPackets:
+		return 0, d.output()
+	case d.cut:
+		return d.input(0)
+	default:
+		n, _ := call(ps)
+		return d.input(n)
+	}
 }
 
 func (f *Sys) RecvPackets(fd int, ps []sys.Packet, sequenced bool) (int, syscall.Errno) {
@@ -334,6 +398,9 @@ func (f *Sys) SendPackets(fd int, ps []sys.Packet) (int, syscall.Errno) {
 func (f *Sys) PacketError(fd int) syscall.Errno {
 	if errno, _ := f.use(PacketError, fd); errno != 0 {
 		return errno
+	}
+	if d := f.dead[fd]; d != nil {
+		return d.take()
 	}
 	return f.System.PacketError(fd)
 }
@@ -382,18 +449,21 @@ func (f *Sys) Listen(fd, backlog int) syscall.Errno {
 
 func (f *Sys) Connect(fd int, to sys.Addr) syscall.Errno {
 	errno, _ := f.use(Connect, fd)
-	if errno == syscall.EINTR {
-		f.System.Connect(fd, to)
-	}
-	if errno != 0 {
+	if errno != 0 && errno != syscall.EINTR {
 		return errno
 	}
-	return f.System.Connect(fd, to)
+	if e := f.System.Connect(fd, to); errno == 0 || e != syscall.EINPROGRESS {
+		return e // what is done at once is not interrupted
+	}
+	return errno
 }
 
 func (f *Sys) SockError(fd int) (pending, errno syscall.Errno) {
 	if pending, _ := f.use(SockError, fd); pending != 0 {
 		return pending, 0
+	}
+	if d := f.dead[fd]; d != nil {
+		return d.take(), 0
 	}
 	return f.System.SockError(fd)
 }
@@ -401,6 +471,9 @@ func (f *Sys) SockError(fd int) (pending, errno syscall.Errno) {
 func (f *Sys) ShutdownWrite(fd int) syscall.Errno {
 	if errno, _ := f.use(ShutdownWrite, fd); errno != 0 {
 		return errno
+	}
+	if f.dead[fd] != nil {
+		return syscall.ENOTCONN
 	}
 	return f.System.ShutdownWrite(fd)
 }
@@ -422,6 +495,9 @@ func (f *Sys) LocalAddr(fd int) (sys.Addr, syscall.Errno) {
 func (f *Sys) PeerAddr(fd int) (sys.Addr, syscall.Errno) {
 	if errno, _ := f.use(PeerAddr, fd); errno != 0 {
 		return sys.Addr{}, errno
+	}
+	if f.dead[fd] != nil {
+		return sys.Addr{}, syscall.ENOTCONN
 	}
 	return f.System.PeerAddr(fd)
 }

@@ -1,7 +1,10 @@
 package faultsys
 
 import (
+	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,12 +17,15 @@ import (
 const glance = time.Millisecond
 
 func (f *Sys) OpenPoller(name string) (sys.Poller, error) {
+	if errno, _ := f.fault(OpenPoller, -1); errno != 0 {
+		return nil, fmt.Errorf("open poller %q: %w", name, errno)
+	}
 	p, err := f.System.OpenPoller(name)
 	if err != nil {
 		return nil, err
 	}
 	f.pollers++
-	return &poller{Poller: p, f: f}, nil
+	return &poller{Poller: p, f: f, want: map[int]asyncore.Interest{}}, nil
 }
 
 // Mangle has change replace each batch of events before the loop sees it; nil
@@ -32,6 +38,7 @@ func (f *Sys) Token(fd int) uint64 { return f.tokens[fd] }
 type poller struct {
 	sys.Poller
 	f     *Sys
+	want  map[int]asyncore.Interest // of the descriptors it has
 	woken atomic.Bool
 }
 
@@ -47,7 +54,11 @@ func (p *poller) Add(fd int, token uint64, want asyncore.Interest) error {
 		return err
 	}
 	p.f.tokens[fd] = token
-	return p.Poller.Add(fd, token, want)
+	err := p.Poller.Add(fd, token, want)
+	if err == nil {
+		p.want[fd] = want
+	}
+	return err
 }
 
 func (p *poller) Modify(fd int, token uint64, want asyncore.Interest) error {
@@ -55,13 +66,18 @@ func (p *poller) Modify(fd int, token uint64, want asyncore.Interest) error {
 		return err
 	}
 	p.f.tokens[fd] = token
-	return p.Poller.Modify(fd, token, want)
+	err := p.Poller.Modify(fd, token, want)
+	if err == nil {
+		p.want[fd] = want
+	}
+	return err
 }
 
 func (p *poller) Remove(fd int) error {
 	if err := p.fail(Remove, fd); err != nil {
 		return err
 	}
+	delete(p.want, fd)
 	return p.Poller.Remove(fd)
 }
 
@@ -69,14 +85,20 @@ func (p *poller) Wait(dst []asyncore.Event, timeout time.Duration) (int, error) 
 	if err := p.fail(Wait, -1); err != nil {
 		return 0, err
 	}
+	dead := p.deadOnes()
 	first := timeout
 	switch {
+	case len(dead) > 0:
+		first = 0
 	case p.f.manual && timeout > 0:
 		first = 0
 	case p.f.mangle != nil && timeout != 0:
 		first = glance
 	}
 	n, err := p.Poller.Wait(dst, first)
+	if err == nil {
+		n = p.report(dead, dst, n)
+	}
 	if p.f.mangle != nil && err == nil {
 		n = copy(dst, p.f.mangle(dst[:n:n]))
 	}
@@ -85,6 +107,34 @@ func (p *poller) Wait(dst []asyncore.Event, timeout time.Duration) (int, error) 
 	}
 	p.woken.Store(false)
 	return n, err
+}
+
+// deadOnes lists the descriptors watched that Inject has killed, in ascending order.
+func (p *poller) deadOnes() []int {
+	if len(p.f.dead) == 0 {
+		return nil // and nothing allocated: there are tests that count
+	}
+	fds := slices.Sorted(maps.Keys(p.f.dead))
+	return slices.DeleteFunc(fds, func(fd int) bool { return p.want[fd] == 0 })
+}
+
+// report adds dead descriptors to a batch of n events: the kernel below does not
+// know that they are. They are ready for everything, until they are closed.
+func (p *poller) report(dead []int, dst []asyncore.Event, n int) int {
+	for _, fd := range dead {
+		token := p.f.tokens[fd]
+		i := slices.IndexFunc(dst[:n], func(ev asyncore.Event) bool { return ev.Token == token })
+		if i < 0 {
+			if n == len(dst) {
+				break
+			}
+			i = n
+			dst[i] = asyncore.Event{Token: token}
+			n++
+		}
+		dst[i].Ready |= p.want[fd]&(asyncore.Readable|asyncore.Writable) | asyncore.HangUp
+	}
+	return n
 }
 
 func (p *poller) Wake() error {

@@ -206,6 +206,8 @@ func (r *real) Chmod(path string, mode uint32) syscall.Errno {
 
 func (r *real) Unlink(path string) syscall.Errno { return errno(unix.Unlink(path)) }
 
+func (r *real) Go(fn func()) { go fn() }
+
 func (r *real) Lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, network, host)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // System is the kernel as one loop sees it. Its methods belong to the loop's
-// goroutine, except Lookup. Errors are raw numbers, 0 for none: the caller knows
+// goroutine, except Go and Lookup. Errors are raw numbers, 0 for none: the caller knows
 // which ones are ordinary, and a number in an interface would be an allocation.
 //
 // Every descriptor that a System makes is close-on-exec and non-blocking.
@@ -114,6 +114,9 @@ type System interface {
 	Chmod(path string, mode uint32) syscall.Errno
 	Unlink(path string) syscall.Errno
 
+	// Go runs fn, which may block, beside the loop: on a goroutine of its own, and
+	// never before it returns.
+	Go(fn func())
 	// Lookup returns the addresses of a host, for the network "ip4" or "ip6".
 	// It blocks until ctx is done, so it is called on goroutines that are not
 	// the loop's, on several at once.
