@@ -41,6 +41,41 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
+var goTest = regexp.MustCompile("(?s)```go\n(func Test.*?)```")
+
+// TestReadmeTest plays the test that the README shows.
+func TestReadmeTest(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := goTest.FindSubmatch(readme)
+	if m == nil {
+		t.Fatal("the README shows no test")
+	}
+	const before = `package readme
+
+import (
+	"testing"
+
+	"github.com/seed-20e08ac4/asyncore/asynctest"
+	"github.com/seed-20e08ac4/asyncore/channel"
+)
+
+func accept(*channel.Conn) *channel.Handler {
+	return &channel.Handler{Read: func(c *channel.Conn, p []byte) { c.Write(p) }}
+}
+
+`
+	file := filepath.Join(t.TempDir(), "readme_test.go")
+	if err := os.WriteFile(file, append([]byte(before), m[1]...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "test", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 
 // TestLinks finds what the documents point to.
@@ -82,7 +117,7 @@ func TestExamplesAreListed(t *testing.T) {
 // TestExportedNames: each one is documented, and there are no more than a
 // reader can hold.
 func TestExportedNames(t *testing.T) {
-	for dir, budget := range map[string]int{"..": 14, "../loop": 20, "../channel": 30, "../chat": 20, "../socket": 90} {
+	for dir, budget := range map[string]int{"..": 14, "../loop": 20, "../channel": 30, "../chat": 20, "../socket": 90, "../asynctest": 20} {
 		p := exported(t, dir)
 		count := len(p.Types) + len(p.Funcs)
 		undocumented := func(name, text string) {
