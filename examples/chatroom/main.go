@@ -28,6 +28,7 @@ func main() {
 	flag.IntVar(&r.guests.Most, "per-host", r.guests.Most, "most members from one address (0: any number)")
 	flag.IntVar(&r.rate, "rate", r.rate, "lines a second that a member may send (0: any number)")
 	example.Main(func() error {
+		r.idle = server.Idle
 		return server.Run(chat.Accept(r.accept))
 	})
 }

@@ -45,7 +45,7 @@ func (m *member) line(c *chat.Conn, p []byte) {
 	case text == "":
 	case m.name == "":
 		if m.rename(text) {
-			c.Channel().SetIdleTimeout(0)
+			c.Channel().SetIdleTimeout(m.room.idle)
 		}
 	case text[0] == '/':
 		m.command(text)

@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-20e08ac4/asyncore/chat"
 	"github.com/seed-20e08ac4/asyncore/internal/example"
@@ -21,6 +22,7 @@ const (
 // room is what its members share. It belongs to the loop, so nothing is locked.
 type room struct {
 	rate   int // lines a second of a member; 0: any number
+	idle   time.Duration
 	guests example.Guests
 
 	members []*member // in the order in which they came

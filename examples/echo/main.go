@@ -10,12 +10,13 @@ import (
 	"github.com/seed-20e08ac4/asyncore/internal/example"
 )
 
+var echo = &channel.Handler{
+	Read: func(c *channel.Conn, p []byte) { c.Write(p) },
+}
+
 func main() {
 	server := example.Server{Addr: "127.0.0.1:7007"}
 	server.Flags()
-	echo := &channel.Handler{
-		Read: func(c *channel.Conn, p []byte) { c.Write(p) },
-	}
 	example.Main(func() error {
 		return server.Run(func(*channel.Conn) *channel.Handler { return echo })
 	})

@@ -28,6 +28,7 @@ type site struct {
 	inline bool        // files are opened on the loop
 	log    *log.Logger // nil: nothing is logged
 	guests example.Guests
+	now    func() time.Time
 	clock  clock
 
 	// How long a peer may take: for a whole header, for a whole body, and until
@@ -36,7 +37,7 @@ type site struct {
 }
 
 func newSite(root *os.Root) *site {
-	return &site{root: root, header: 10 * time.Second, body: 30 * time.Second, idle: 60 * time.Second}
+	return &site{root: root, now: time.Now, header: 10 * time.Second, body: 30 * time.Second, idle: 60 * time.Second}
 }
 
 // session is one connection: a header, its body, the answer, and again. While an
@@ -198,7 +199,7 @@ func (s *session) send(a *answer) {
 		connection = "keep-alive"
 	}
 	s.logged(a)
-	header := a.header(s.clock.date(time.Now()), connection)
+	header := a.header(s.clock.date(s.now()), connection)
 	if s.req.method == "HEAD" {
 		a.content = nil
 	}

@@ -15,8 +15,8 @@
 // 1 MiB, a command 4 MiB and 65,536 arguments, all that is kept 256 MiB (then
 // writes fail with OOM, as in Redis under noeviction). What a command costs
 // before it is complete grows with what has come of it, never with what it
-// announces, and all such commands have 64 MiB together. A line or an argument
-// has a minute to come. A subscriber that does not read is dropped when 1 MiB
+// announces, and all such commands have 64 MiB together. A line has a minute to
+// come, and so have all arguments of a command. A subscriber that does not read is dropped when 1 MiB
 // waits for it, and nobody else notices.
 package main
 

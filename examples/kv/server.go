@@ -22,6 +22,8 @@ var defaults = limits{value: 1 << 20, args: 1 << 16, command: 4 << 20, held: 64 
 const (
 	// frameTimeout is how long a line or an argument may take to come.
 	frameTimeout = 60 * time.Second
+	// commandTimeout is how long the arguments may take behind their number.
+	commandTimeout = 60 * time.Second
 	// expirePeriod is how often what is over is looked for, while any key has an
 	// end; expireBudget is how many keys are removed in a turn.
 	expirePeriod = 100 * time.Millisecond

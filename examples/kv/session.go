@@ -2,8 +2,10 @@ package main
 
 import (
 	"strings"
+	"time"
 
 	"github.com/seed-20e08ac4/asyncore/chat"
+	"github.com/seed-20e08ac4/asyncore/loop"
 )
 
 // session is one client.
@@ -16,6 +18,12 @@ type session struct {
 	name     string
 	channels []string // subscribed to, in the order of that
 	quitting bool     // close behind the reply
+
+	// A command of several frames has its time as a whole. The timer goes on when
+	// it is complete, and finds that out: most are at once.
+	begun time.Duration // when the command that is not complete began; 0: there is none
+	late  *loop.Timer
+	armed bool
 }
 
 func (s *session) message(c *chat.Conn, msg []byte) {
@@ -32,8 +40,43 @@ func (s *session) message(c *chat.Conn, msg []byte) {
 			s.execute(s.request.args)
 		}
 		s.request.release()
+		s.begun = 0
+	} else if s.begun == 0 {
+		s.begin()
 	}
 	s.request.next(c)
+}
+
+// begin has the rest of a command come in time.
+func (s *session) begin() {
+	s.begun = s.loop.Now()
+	switch {
+	case s.armed:
+		return
+	case s.late == nil:
+		s.late = s.loop.After(commandTimeout, s.overdue)
+	default:
+		s.late.Reset(commandTimeout)
+	}
+	s.armed = true
+}
+
+func (s *session) overdue() {
+	s.armed = false
+	if s.begun == 0 {
+		return
+	}
+	now := s.loop.Now()
+	if !s.conn.Channel().Reading() {
+		s.begun = now // it may have come, and is not read: the client takes his messages slowly
+	}
+	left := commandTimeout - (now - s.begun)
+	if left <= 0 {
+		s.conn.Fail(chat.ErrFrameTimeout)
+		return
+	}
+	s.late.Reset(left)
+	s.armed = true
 }
 
 // execute runs one command, and sends its reply in one piece.
@@ -75,6 +118,9 @@ func (s *session) yield() {
 func (s *session) closed(*chat.Conn, error) {
 	s.clients--
 	s.request.release()
+	if s.late != nil {
+		s.late.Stop()
+	}
 	for len(s.channels) > 0 {
 		s.leave(s.channels[0])
 	}

@@ -89,8 +89,6 @@ func (s *Server) run(network string, listen func(*loop.Loop) (net.Addr, error)) 
 	if err != nil {
 		return err
 	}
-	fmt.Printf("listening on %s %s poller=%s\n", network, addr, l.Poller())
-
 	signals := 0
 	l.Signal(func(sig os.Signal) {
 		if signals++; signals > 1 {
@@ -101,6 +99,8 @@ func (s *Server) run(network string, listen func(*loop.Loop) (net.Addr, error)) 
 		}
 		l.Drain(drainTime)
 	}, syscall.SIGINT, syscall.SIGTERM)
+	// Whoever reads this may send a signal.
+	fmt.Printf("listening on %s %s poller=%s\n", network, addr, l.Poller())
 	return l.Run(context.Background())
 }
 
