@@ -118,7 +118,15 @@ func (c *Conn) Writev(parts ...[]byte) error {
 	}
 	out := c.out
 	if len(parts) == 2 { // a line and its end, mostly
-		out = append(c.add(out, parts[0]), parts[1]...)
+		out = c.add(out, parts[0])
+		switch end := parts[1]; len(end) {
+		case 1:
+			out = append(out, end[0])
+		case 2:
+			out = append(out, end[0], end[1])
+		default:
+			out = append(out, end...)
+		}
 	} else {
 		for _, p := range parts {
 			out = c.add(out, p)
